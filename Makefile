@@ -1,0 +1,55 @@
+# The words people type. Everything real is in meson.build and ci/.
+BUILD ?= build
+PYTHON ?= /usr/bin/python3
+export BUILD PYTHON
+
+.PHONY: all run test lint interop interop-full asan tsan fuzz bench docs docker deb wheel dist jenkins-test install clean format
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) opis libopis
+
+$(BUILD)/build.ninja: | packages-build
+	@meson setup $(BUILD) --buildtype=debugoptimized >/dev/null && echo "opis: configured in $(BUILD)"
+
+.PHONY: packages-build packages-test
+packages-build:
+	@ci/install-packages ci/packages-build.txt
+packages-test:
+	@ci/install-packages ci/packages-build.txt ci/packages-test.txt
+
+run: all ## build, and describe the photographs in examples/
+	@echo "$$ opis describe examples/*.jpg"
+	@$(BUILD)/opis describe examples/*.jpg
+
+test: packages-test ## every test that needs no peer; ends with "N passed, N failed"
+	@ci/test
+
+lint: packages-test ## formatting, clang-tidy, cppcheck, shellcheck
+	@ci/lint
+
+interop: all packages-test ## against the real peers (Transformers, Pillow, DVC, cleanvision, ...), short
+	@ci/interop short
+
+interop-full: all packages-test ## the same, long
+	@ci/interop full
+
+asan: packages-test ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@ci/sanitize address,undefined
+
+tsan: packages-test ## the threaded tests under ThreadSanitizer
+	@ci/sanitize thread
+
+fuzz: packages-test ## every fuzz target for SECONDS each (default 60)
+	@ci/fuzz $(or $(SECONDS_EACH),60)
+
+bench: all packages-test ## the comparison with the peers; writes bench/README.md's table
+	@bench/run
+
+format: ## lay the sources out as .clang-format says
+	@git ls-files '*.c' '*.h' | grep -v third_party | xargs clang-format -i
+
+install: all
+	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+clean:
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz

@@ -1,0 +1,30 @@
+/* opis: says in words what is on a picture. This header includes the whole public interface.
+ *
+ *   opis_model *model;
+ *   if (opis_model_open(&model, NULL, NULL) < 0) die(opis_error_message());
+ *   opis_description *d;
+ *   if (opis_describe_file(&d, model, "photo.jpg", NULL) == 0) puts(opis_description_text(d));
+ *   opis_description_free(d);
+ *   opis_model_free(model);
+ *
+ * The library never exits, aborts, prints or installs signal handlers. */
+#ifndef OPIS_H
+#define OPIS_H
+
+#include <opis/describe.h>
+#include <opis/error.h>
+#include <opis/export.h>
+#include <opis/image.h>
+#include <opis/model.h>
+
+OPIS_BEGIN
+
+/* The version of the library, "0.1.0"; a static string. */
+OPIS_API const char *opis_version(void);
+
+/* What kernels this process uses: "generic", "avx2", "avx512", "avx512vnni", "neon", "neon-dotprod"; a static string. Set OPIS_CPU to force one. */
+OPIS_API const char *opis_cpu(void);
+
+OPIS_END
+
+#endif

@@ -1,0 +1,9 @@
+/* Every command of the program; each is defined in its own cmd_NAME.c. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const cli_command cmd_version, cmd_help;
+
+#endif

@@ -1,0 +1,37 @@
+/* A model as its files give it, whatever their format: configuration, tensors, tokenizer, preprocessing. What arch/ and engine/ build a model from. */
+#ifndef MODEL_MODEL_FILES_H
+#define MODEL_MODEL_FILES_H
+
+#include "model/tensor.h"
+
+#include <jansson.h>
+
+typedef struct model_files model_files;
+
+/* Opens `name`: embedded or installed model, hub folder, GGUF file, hub id already pulled; NULL: the default. The sources: model.safetensors (also sharded), pytorch_model.bin
+ * (also sharded), one GGUF, the embedded GGUF. Everything is mapped; nothing is widened or copied here. */
+int model_files_open(model_files **out, const char *name);
+void model_files_close(model_files *m);
+
+const char *model_files_name(const model_files *m);         /* for people and for the "model" key: "opis-small", the folder's or file's own name */
+const char *model_files_format(const model_files *m);       /* "safetensors", "pytorch", "gguf" */
+int model_files_sha256(char hex[65], const model_files *m); /* of the weights (several files: of their digests' list); reads them whole */
+
+/* JSON documents as the hub folder holds them (a GGUF carries the same texts in its metadata). NULL when there is none. Borrowed. */
+const json_t *model_files_config(const model_files *m);              /* config.json; never NULL */
+const json_t *model_files_generation_config(const model_files *m);   /* generation_config.json */
+const json_t *model_files_preprocessor_config(const model_files *m); /* preprocessor_config.json */
+const json_t *model_files_tokenizer_config(const model_files *m);    /* tokenizer_config.json */
+
+/* Raw text of a file of the folder ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE"), NULL when there is none. Borrowed. */
+const char *model_files_text(const model_files *m, const char *file, size_t *size);
+
+/* Tensors by the hub's name. */
+size_t model_files_tensors(const model_files *m);
+const tensor *model_files_tensor_at(const model_files *m, size_t i);
+const tensor *model_files_find(const model_files *m, const char *name); /* NULL when there is none */
+
+/* The mapped pages of a tensor are no longer needed (its weights were packed): the system may have the memory back. Reading it again would still give the right bytes. */
+void model_files_release(const model_files *m, const tensor *t);
+
+#endif

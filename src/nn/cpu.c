@@ -1,0 +1,6 @@
+#include <opis/opis.h>
+
+const char *opis_cpu(void)
+{
+  return "generic";
+}

@@ -1,0 +1,96 @@
+/* What the families are built from: packed linear layers, attention, norms, activations, depthwise convolution. Everything is row-major float in and out; what happens in
+ * between (packing, 8-bit sums) is the kernel's own business. Kernels are chosen once, by the processor's features or OPIS_CPU (nn/kernels.h).
+ *
+ * The same words for any number of threads and any batch: a result row depends on its own input row and the weights only, and is summed in an order that does not depend on M or on
+ * the number of threads. */
+#ifndef NN_NN_H
+#define NN_NN_H
+
+#include "model/tensor.h"
+#include "util/arena.h"
+#include "util/pool.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum nn_activation { NN_NONE, NN_RELU, NN_RELU6, NN_GELU_ERF, NN_GELU_TANH, NN_QUICK_GELU, NN_SILU } nn_activation;
+
+/* Where work happens: the pool and scratch memory of one session. Scratch grows to its largest use and then stays. Not shared between threads. */
+typedef struct nn_context nn_context;
+int nn_context_new(nn_context **out, pool *threads);
+void nn_context_free(nn_context *c);
+pool *nn_context_pool(nn_context *c);
+
+/* ---- linear: y[M, N] = activation(x[M, K] W^T + bias) ---- */
+
+typedef struct nn_linear nn_linear;
+
+typedef struct nn_linear_source {
+  const tensor *weight;
+  bool transposed;         /* false: [N, K] (torch's Linear; a 1 x 1 convolution [N, K, 1, 1]); true: [K, N] (GPT-2's Conv1D) */
+  int64_t first_row, rows; /* the slice of N to take: 0, N for all of it; for q, k, v out of a fused tensor */
+  const tensor *bias;      /* [whole N] or NULL; sliced likewise */
+} nn_linear_source;
+
+/* Packs one layer; several sources of one K are stacked along N (q, k and v from separate tensors become one product). q8: 8-bit weights (a Q8_0 tensor's own, or quantised here)
+ * with activations quantised on the fly; else f32. Memory is the arena's. */
+int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, int n_sources, bool q8);
+int nn_linear_n(const nn_linear *l);
+int nn_linear_k(const nn_linear *l);
+
+typedef struct nn_epilogue {
+  nn_activation activation;
+  const float *scale;    /* [N], multiplied after the activation (layer scale); NULL: none */
+  const float *residual; /* [M, N] with row stride ld_residual, added last; may be y itself; NULL: none */
+  size_t ld_residual;
+} nn_epilogue;
+
+/* x [M, K] with row stride ldx >= K; y [M, N] with row stride ldy >= N; e may be NULL. y must not overlap x. */
+void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const nn_epilogue *e);
+
+/* ---- attention ---- */
+
+/* One query row's view is q[h * head_size + i]; keys and values of position t likewise at k + t * ldk. out = softmax(scale * q k^T + mask) v, head by head. */
+typedef struct nn_attention {
+  int heads, head_size;
+  float scale;
+  bool causal; /* query i sees keys 0 .. keys - queries + i */
+  int prefix;  /* with causal: the first `prefix` keys are seen by every query, and queries inside the prefix see exactly the prefix (GIT) */
+} nn_attention;
+
+/* q [queries, heads*head_size] (stride ldq), k and v [keys, heads*head_size] (strides ldk, ldv), out [queries, heads*head_size] (stride ldo).
+ * weights: NULL, or [heads, queries, keys] filled with the softmax. */
+void nn_attention_forward(nn_context *c, const nn_attention *a, float *out, size_t ldo, const float *q, size_t ldq, size_t queries, const float *k, size_t ldk, const float *v,
+  size_t ldv, size_t keys, float *weights);
+
+/* One new token for each of B beams over cached keys and values: row b of q attends to lengths[b] positions, position t of beam b standing at row index[b * ld_index + t] of k and v
+ * (the cache reordered by index, never copied; index NULL: rows 0 .. lengths[b]-1 for every beam, as in cross-attention shared by beams).
+ * q, out [B, heads*head_size]; weights: NULL or [B, heads, max length]. */
+void nn_attention_step(nn_context *c, const nn_attention *a, float *out, size_t ldo, const float *q, size_t ldq, size_t B, const float *k, size_t ldk, const float *v, size_t ldv,
+  const int32_t *index, size_t ld_index, const int32_t *lengths, float *weights, size_t ld_weights);
+
+/* ---- the rest ---- */
+
+/* y = (x - mean) / sqrt(variance + eps) * gain + bias over the last dimension, as torch.nn.LayerNorm (biased variance). y may be x. */
+void nn_layer_norm(nn_context *c, float *y, size_t ldy, const float *x, size_t ldx, size_t M, size_t N, const float *gain, const float *bias, float eps);
+
+void nn_activate(nn_context *c, float *x, size_t n, nn_activation activation);
+
+/* Depthwise k x k convolution over [H, W, C] pictures (channels last), bias and activation fused. Padding is given for top and left; bottom and right follow from the output's size. */
+typedef struct nn_depthwise nn_depthwise;
+int nn_depthwise_pack(nn_depthwise **out, arena *a, const tensor *weight /* [C, 1, k, k] */, const tensor *bias /* [C] */, int stride);
+void nn_depthwise_forward(nn_context *c, const nn_depthwise *d, float *y /* [OH, OW, C] */, int OH, int OW, const float *x /* [H, W, C] */, int H, int W, int pad_top, int pad_left,
+  nn_activation activation);
+
+/* Patches of a picture [channels, H, W] as rows of a matrix, so that a convolution is nn_linear_forward: out [OH*OW, channels*kh*kw] in the order of torch's conv weights [N, channels, kh, kw];
+ * outside the picture: 0. */
+void nn_im2col(nn_context *c, float *out, const float *picture, int channels, int H, int W, int kh, int kw, int stride, int pad_top, int pad_left, int OH, int OW);
+
+/* x[0..n) -> log_softmax in place, in float32 as torch computes it; returns log(sum(exp)). */
+float nn_log_softmax(float *x, size_t n);
+
+/* "generic", "avx2", …: the table in use. OPIS_EINVALID when OPIS_CPU names one that this processor or build has not. */
+int nn_init(const char **name);
+
+#endif

@@ -1,0 +1,92 @@
+#include "util/arena.h"
+
+#include "util/error.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_SIZE = 256 * 1024 };
+
+struct arena_block {
+  arena_block *next;
+  size_t used, size; /* of the bytes that follow the header, which itself takes ARENA_ALIGN bytes */
+};
+
+static arena_block *block_new(size_t size)
+{
+  void *p = NULL;
+  if (size > SIZE_MAX - 2 * ARENA_ALIGN || posix_memalign(&p, ARENA_ALIGN, ARENA_ALIGN + size) != 0)
+    return NULL;
+  arena_block *b = p;
+  b->used = 0;
+  b->size = size;
+  return b;
+}
+
+void *arena_alloc(arena *a, size_t size)
+{
+  if (size > SIZE_MAX / 2) {
+    error_nomem();
+    return NULL;
+  }
+  size_t rounded = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+  if (rounded == 0)
+    rounded = ARENA_ALIGN;
+  arena_block *b = a->blocks;
+  if (!b || b->size - b->used < rounded) {
+    b = block_new(rounded > BLOCK_SIZE / 4 ? rounded : BLOCK_SIZE);
+    if (!b) {
+      error_nomem();
+      return NULL;
+    }
+    if (rounded > BLOCK_SIZE / 4 && a->blocks) { /* a large one goes behind the block in use, which stays in use */
+      b->next = a->blocks->next;
+      a->blocks->next = b;
+    } else {
+      b->next = a->blocks;
+      a->blocks = b;
+    }
+  }
+  void *p = (char *)b + ARENA_ALIGN + b->used;
+  b->used += rounded;
+  return p;
+}
+
+void *arena_calloc(arena *a, size_t n, size_t size)
+{
+  size_t total;
+  if (__builtin_mul_overflow(n, size, &total)) {
+    error_nomem();
+    return NULL;
+  }
+  void *p = arena_alloc(a, total);
+  if (p)
+    memset(p, 0, total);
+  return p;
+}
+
+char *arena_strndup(arena *a, const char *s, size_t n)
+{
+  char *p = arena_alloc(a, n + 1);
+  if (p) {
+    memcpy(p, s, n);
+    p[n] = '\0';
+  }
+  return p;
+}
+
+char *arena_strdup(arena *a, const char *s)
+{
+  return arena_strndup(a, s, strlen(s));
+}
+
+void arena_free(arena *a)
+{
+  for (arena_block *b = a->blocks; b;) {
+    arena_block *next = b->next;
+    free(b);
+    b = next;
+  }
+  a->blocks = NULL;
+}
