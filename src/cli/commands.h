@@ -5,5 +5,6 @@
 #include "cli/cli.h"
 
 extern const cli_command cmd_version, cmd_help;
+extern const cli_command cmd_serve, cmd_health;
 
 #endif
