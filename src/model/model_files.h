@@ -8,22 +8,26 @@
 
 typedef struct model_files model_files;
 
-/* Opens `name`: embedded or installed model, hub folder, GGUF file, hub id already pulled; NULL: the default. The sources: model.safetensors (also sharded), pytorch_model.bin
- * (also sharded), one GGUF, the embedded GGUF. Everything is mapped; nothing is widened or copied here. */
+/* Opens `name`: embedded or installed model, hub folder, GGUF file, hub id already pulled; NULL: $OPIS_MODEL, else "opis-small". The sources: model.safetensors (also sharded),
+ * pytorch_model.bin (also sharded), one GGUF, the embedded GGUF. Everything is mapped; nothing is widened here, and copied only what a pickle stores with strides. Immutable afterwards,
+ * and safe to share between threads.
+ * OPIS_ENOTFOUND, OPIS_EFORMAT (broken, truncated, lying files), OPIS_EUNSUPPORTED (a known format that opis does not read), OPIS_EIO, OPIS_ENOMEM. */
 int model_files_open(model_files **out, const char *name);
-void model_files_close(model_files *m);
+void model_files_close(model_files *m); /* NULL is allowed */
 
 const char *model_files_name(const model_files *m);         /* for people and for the "model" key: "opis-small", the folder's or file's own name */
+const char *model_files_path(const model_files *m);         /* the folder or GGUF file; NULL for the embedded model */
 const char *model_files_format(const model_files *m);       /* "safetensors", "pytorch", "gguf" */
 int model_files_sha256(char hex[65], const model_files *m); /* of the weights (several files: of their digests' list); reads them whole */
 
-/* JSON documents as the hub folder holds them (a GGUF carries the same texts in its metadata). NULL when there is none. Borrowed. */
-const json_t *model_files_config(const model_files *m);              /* config.json; never NULL */
+/* JSON documents as the hub folder holds them (a GGUF carries the same texts in its metadata). NULL when there is none. Borrowed. Whole numbers past 64 bits are reals, NaN is null. */
+const json_t *model_files_config(const model_files *m);              /* config.json, an object; never NULL */
 const json_t *model_files_generation_config(const model_files *m);   /* generation_config.json */
 const json_t *model_files_preprocessor_config(const model_files *m); /* preprocessor_config.json */
 const json_t *model_files_tokenizer_config(const model_files *m);    /* tokenizer_config.json */
 
-/* Raw text of a file of the folder ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE"), NULL when there is none. Borrowed. */
+/* Raw text of a file of the folder ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE", …), NULL when there is none. Borrowed; a NUL stands behind
+ * the last byte, which *size (may be NULL) does not count. */
 const char *model_files_text(const model_files *m, const char *file, size_t *size);
 
 /* Tensors by the hub's name. */

@@ -1,0 +1,139 @@
+/* A folder as the hub has it: config.json, weights in one file or in shards, tokenizer, card. */
+#include "model/json_text.h"
+#include "model/model_source.h"
+#include "model/safetensors.h"
+#include "util/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_TEXT ((uint64_t)64 << 20)
+enum { MAX_SHARDS = 1000 };
+
+static int read_texts(model_files *m, const char *folder)
+{
+  for (const char *const *file = model_text_files; *file; file++) {
+    char *path, *bytes;
+    size_t size;
+    int code = path_join(&path, folder, *file);
+    if (code < 0)
+      return code;
+    if (file_exists(path)) {
+      code = file_read(&bytes, &size, path, MAX_TEXT);
+      if (code == 0) {
+        code = model_add_text(m, *file, bytes, size);
+        free(bytes);
+      }
+    }
+    free(path);
+    if (code < 0)
+      return code;
+  }
+  return 0;
+}
+
+static int read_weights(model_files *m, const char *path)
+{
+  const uint8_t *data;
+  size_t size;
+  int code = model_map_file(m, &data, &size, path);
+  return code < 0 ? code : safetensors_read(&m->tensors, &m->memory, data, size, path);
+}
+
+static int by_name(const void *a, const void *b)
+{
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Reads the index, then every shard that it names, once each. Whatever the index names must be there. */
+static int read_shards(model_files *m, const char *folder, const char *index_path)
+{
+  char *text;
+  size_t size, n = 0;
+  json_t *root, *file;
+  const char *tensor_name;
+  const char **shards = NULL;
+  int code = file_read(&text, &size, index_path, MAX_TEXT);
+  if (code < 0)
+    return code;
+  code = json_text_parse(&root, text, size, index_path);
+  free(text);
+  if (code < 0)
+    return code;
+  json_t *map = json_object_get(root, "weight_map");
+  if (!json_is_object(map) || json_object_size(map) == 0)
+    code = error_set(OPIS_EFORMAT, "%s: no weight_map", index_path);
+  else if (!(shards = malloc(json_object_size(map) * sizeof *shards)))
+    code = error_nomem();
+  if (code == 0)
+    json_object_foreach(map, tensor_name, file)
+    {
+      const char *s = json_string_value(file);
+      if (!s || !*s || strchr(s, '/') || strlen(s) > 255) {
+        code = error_set(OPIS_EFORMAT, "%s: tensor '%.200s': no plain file name", index_path, tensor_name);
+        break;
+      }
+      if (n == 0 || strcmp(shards[n - 1], s) != 0)
+        shards[n++] = s;
+    }
+  if (code == 0) {
+    qsort(shards, n, sizeof *shards, by_name);
+    size_t distinct = 0;
+    for (size_t i = 0; i < n; i++)
+      if (distinct == 0 || strcmp(shards[distinct - 1], shards[i]) != 0)
+        shards[distinct++] = shards[i];
+    n = distinct;
+    if (n > MAX_SHARDS)
+      code = error_set(OPIS_EFORMAT, "%s: %zu shards", index_path, n);
+  }
+  for (size_t i = 0; code == 0 && i < n; i++) {
+    char *path;
+    code = path_join(&path, folder, shards[i]);
+    if (code == 0) {
+      code = read_weights(m, path);
+      free(path);
+    }
+  }
+  if (code == 0)
+    code = tensor_table_index(&m->tensors, folder);
+  if (code == 0)
+    json_object_foreach(map, tensor_name, file)
+    {
+      if (!tensor_table_find(&m->tensors, tensor_name)) {
+        code = error_set(OPIS_EFORMAT, "%s: the tensor '%.200s' is not in %s", index_path, tensor_name, json_string_value(file));
+        break;
+      }
+    }
+  free(shards);
+  json_decref(root);
+  return code;
+}
+
+static const struct weights {
+  const char *file, *format;
+  int sharded;
+} kinds[] = {{"model.safetensors", "safetensors", 0}, {"model.safetensors.index.json", "safetensors", 1}};
+
+int hub_folder_read(model_files *m, const char *folder)
+{
+  int code = read_texts(m, folder);
+  if (code < 0)
+    return code;
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    char *path;
+    code = path_join(&path, folder, kinds[i].file);
+    if (code < 0)
+      return code;
+    bool there = file_exists(path);
+    if (there) {
+      m->format = kinds[i].format;
+      code = kinds[i].sharded ? read_shards(m, folder, path) : read_weights(m, path);
+    }
+    free(path);
+    if (code < 0)
+      return code;
+    if (there)
+      return m->tensors.slots ? 0 : tensor_table_index(&m->tensors, folder);
+  }
+  return error_set(OPIS_ENOTFOUND, "%s: no weights in this folder (model.safetensors or pytorch_model.bin, also in shards)", folder);
+}

@@ -1,0 +1,242 @@
+#include "model/model_source.h"
+
+#include "model/json_text.h"
+#include "util/error.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+const char *const model_text_files[] = {"config.json", "generation_config.json", "preprocessor_config.json", "tokenizer_config.json", "special_tokens_map.json",
+  "added_tokens.json", "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE", NULL};
+
+int model_map_file(model_files *m, const uint8_t **data, size_t *size, const char *path)
+{
+  struct model_map *larger = realloc(m->maps, (m->n_maps + 1) * sizeof *larger);
+  if (!larger)
+    return error_nomem();
+  m->maps = larger;
+  struct model_map *map = &m->maps[m->n_maps];
+  *map = (struct model_map){.file = strdup(path)};
+  if (!map->file)
+    return error_nomem();
+  int code = file_map_open(&map->map, path);
+  if (code < 0) {
+    free(map->file);
+    return code;
+  }
+  m->n_maps++;
+  *data = map->map.data;
+  *size = map->map.size;
+  return 0;
+}
+
+int model_add_text(model_files *m, const char *file, const char *bytes, size_t size)
+{
+  if (m->n_texts == MODEL_MAX_TEXTS)
+    return error_set(OPIS_EFORMAT, "%s: more than %d files inside", m->path ? m->path : m->name, MODEL_MAX_TEXTS);
+  model_text *t = &m->texts[m->n_texts];
+  char *copy = arena_strndup(&m->memory, bytes ? bytes : "", size);
+  t->file = arena_strdup(&m->memory, file);
+  if (!copy || !t->file)
+    return OPIS_ENOMEM;
+  t->bytes = copy;
+  t->size = size;
+  m->n_texts++;
+  return 0;
+}
+
+static int parse_document(model_files *m, json_t **out, const char *file)
+{
+  size_t size;
+  const char *text = model_files_text(m, file, &size);
+  char where[512];
+  if (!text)
+    return 0;
+  snprintf(where, sizeof where, "%.400s: %s", m->path ? m->path : m->name, file);
+  int code = json_text_parse(out, text, size, where);
+  if (code == 0 && !json_is_object(*out))
+    code = error_set(OPIS_EFORMAT, "%s: no JSON object", where);
+  return code;
+}
+
+static int open_path(model_files *m, const char *path)
+{
+  m->path = strdup(path);
+  if (!m->path)
+    return error_nomem();
+  if (file_is_folder(path))
+    return hub_folder_read(m, path);
+  const uint8_t *data;
+  size_t size;
+  int code = model_map_file(m, &data, &size, path);
+  (void)data;
+  return code < 0 ? code : error_set(OPIS_EUNSUPPORTED, "%s: no model: neither a hub folder nor a GGUF file", path);
+}
+
+static int open_any(model_files *m, const char *name)
+{
+  if (file_exists(name)) {
+    size_t n = strlen(name);
+    while (n > 1 && name[n - 1] == '/')
+      n--;
+    size_t first = n;
+    while (first > 0 && name[first - 1] != '/')
+      first--;
+    m->name = first < n ? strndup(name + first, n - first) : strdup(name);
+    return m->name ? open_path(m, name) : error_nomem();
+  }
+  return error_set(OPIS_ENOTFOUND, "%s: no such model", name);
+}
+
+int model_files_open(model_files **out, const char *name)
+{
+  if (!name)
+    name = getenv("OPIS_MODEL");
+  if (!name || !*name)
+    name = "opis-small";
+  model_files *m = calloc(1, sizeof *m);
+  *out = NULL;
+  if (!m)
+    return error_nomem();
+  int code = open_any(m, name);
+  if (code == 0 && !model_files_text(m, "config.json", NULL))
+    code = error_set(OPIS_ENOTFOUND, "%s: no config.json in it", name);
+  if (code == 0)
+    code = parse_document(m, &m->config, "config.json");
+  if (code == 0)
+    code = parse_document(m, &m->generation_config, "generation_config.json");
+  if (code == 0)
+    code = parse_document(m, &m->preprocessor_config, "preprocessor_config.json");
+  if (code == 0)
+    code = parse_document(m, &m->tokenizer_config, "tokenizer_config.json");
+  if (code < 0) {
+    model_files_close(m);
+    return code;
+  }
+  *out = m;
+  return 0;
+}
+
+void model_files_close(model_files *m)
+{
+  if (!m)
+    return;
+  for (size_t i = 0; i < m->n_maps; i++)
+    if (m->maps[i].file) {
+      file_map_close(&m->maps[i].map);
+      free(m->maps[i].file);
+    }
+  free(m->maps);
+  tensor_table_free(&m->tensors);
+  json_decref(m->config);
+  json_decref(m->generation_config);
+  json_decref(m->preprocessor_config);
+  json_decref(m->tokenizer_config);
+  arena_free(&m->memory);
+  free(m->name);
+  free(m->path);
+  free(m);
+}
+
+const char *model_files_name(const model_files *m)
+{
+  return m->name;
+}
+
+const char *model_files_path(const model_files *m)
+{
+  return m->path;
+}
+
+const char *model_files_format(const model_files *m)
+{
+  return m->format;
+}
+
+static int digest_of(uint8_t digest[32], const void *bytes, size_t size)
+{
+  return EVP_Digest(bytes, size, digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : error_set(OPIS_EINTERNAL, "SHA-256 is not to be had from libcrypto");
+}
+
+int model_files_sha256(char hex[65], const model_files *m)
+{
+  uint8_t *digests = malloc(32 * (m->n_maps + 1)), all[32];
+  if (!digests)
+    return error_nomem();
+  int code = 0;
+  for (size_t i = 0; code == 0 && i < m->n_maps; i++)
+    code = digest_of(digests + 32 * i, m->maps[i].map.data ? m->maps[i].map.data : (const uint8_t *)"", m->maps[i].map.size);
+  if (code == 0 && m->n_maps == 1)
+    memcpy(all, digests, 32);
+  else if (code == 0)
+    code = digest_of(all, digests, 32 * m->n_maps);
+  free(digests);
+  for (int i = 0; code == 0 && i < 32; i++)
+    snprintf(hex + 2 * i, 3, "%02x", all[i]);
+  return code;
+}
+
+const json_t *model_files_config(const model_files *m)
+{
+  return m->config;
+}
+
+const json_t *model_files_generation_config(const model_files *m)
+{
+  return m->generation_config;
+}
+
+const json_t *model_files_preprocessor_config(const model_files *m)
+{
+  return m->preprocessor_config;
+}
+
+const json_t *model_files_tokenizer_config(const model_files *m)
+{
+  return m->tokenizer_config;
+}
+
+const char *model_files_text(const model_files *m, const char *file, size_t *size)
+{
+  for (size_t i = 0; i < m->n_texts; i++)
+    if (strcmp(m->texts[i].file, file) == 0) {
+      if (size)
+        *size = m->texts[i].size;
+      return m->texts[i].bytes;
+    }
+  return NULL;
+}
+
+size_t model_files_tensors(const model_files *m)
+{
+  return m->tensors.n;
+}
+
+const tensor *model_files_tensor_at(const model_files *m, size_t i)
+{
+  return i < m->tensors.n ? &m->tensors.at[i] : NULL;
+}
+
+const tensor *model_files_find(const model_files *m, const char *name)
+{
+  return tensor_table_find(&m->tensors, name);
+}
+
+void model_files_release(const model_files *m, const tensor *t)
+{
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)t->data, end = begin + t->size;
+  for (size_t i = 0; i < m->n_maps; i++) {
+    uintptr_t first = (uintptr_t)m->maps[i].map.data, last = first + m->maps[i].map.size;
+    if (begin < first || end > last)
+      continue;
+    /* Whole pages, neighbours' edges included: they are read-only pages of a file, which the system reads again when somebody looks. Of the program's own pages only those inside. */
+    begin = m->maps[i].file ? begin / page * page : (begin + page - 1) / page * page;
+    end = m->maps[i].file ? (end + page - 1) / page * page : end / page * page;
+    if (begin < end)
+      madvise((void *)begin, end - begin, MADV_DONTNEED);
+    return;
+  }
+}

@@ -1,0 +1,44 @@
+/* What the readers of model/ fill. Private to model/. */
+#ifndef MODEL_MODEL_SOURCE_H
+#define MODEL_MODEL_SOURCE_H
+
+#include "model/model_files.h"
+#include "model/tensor_table.h"
+#include "util/file.h"
+
+typedef struct model_text {
+  const char *file;  /* "vocab.json" */
+  const char *bytes; /* ends with NUL behind the last byte */
+  size_t size;
+} model_text;
+
+enum { MODEL_MAX_TEXTS = 16 };
+
+struct model_files {
+  char *name, *path; /* path: NULL for the embedded model */
+  const char *format;
+  arena memory; /* names, texts, tensors that had to be laid out anew */
+  tensor_table tensors;
+  struct model_map {
+    file_map map;
+    char *file; /* its path; NULL for the embedded model, whose bytes are the program's */
+  } * maps;     /* in the order in which they are read: shards by name */
+  size_t n_maps;
+  model_text texts[MODEL_MAX_TEXTS];
+  size_t n_texts;
+  json_t *config, *generation_config, *preprocessor_config, *tokenizer_config;
+};
+
+/* The files of a hub folder that are kept beside the weights, ended by NULL: configuration, tokenizer, card, licence. */
+extern const char *const model_text_files[];
+
+/* Maps a file and keeps it; the bytes stay until model_files_close. */
+int model_map_file(model_files *m, const uint8_t **data, size_t *size, const char *path);
+/* Keeps a copy of a text. */
+int model_add_text(model_files *m, const char *file, const char *bytes, size_t size);
+
+/* The readers. `path` names the file in errors. */
+int hub_folder_read(model_files *m, const char *folder);
+int gguf_file_read(model_files *m, const uint8_t *data, size_t size, const char *path);
+
+#endif
