@@ -1,0 +1,2 @@
+#define FORMAT CAPTIONS_CSV
+#include "fuzz_captions.h"

@@ -1,0 +1,2 @@
+#define FORMAT CAPTIONS_JSON
+#include "fuzz_captions.h"

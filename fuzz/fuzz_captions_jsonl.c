@@ -1,0 +1,2 @@
+#define FORMAT CAPTIONS_JSONL
+#include "fuzz_captions.h"

@@ -1,0 +1,2 @@
+#define FORMAT CAPTIONS_TOKEN
+#include "fuzz_captions.h"
