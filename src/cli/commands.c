@@ -1,4 +1,9 @@
 /* The table of commands, in the order in which `opis help` lists them. */
 #include "cli/commands.h"
 
-const cli_command *const cli_commands[] = {&cmd_version, &cmd_help, NULL};
+const cli_command *const cli_commands[] = {
+  &cmd_describe,
+  &cmd_version,
+  &cmd_help,
+  NULL,
+};

@@ -49,6 +49,7 @@ int error_set_errno(const char *format, ...)
   va_end(args);
   size_t n = strlen(message);
   snprintf(message + n, sizeof message - n, ": %s", strerror_r(saved, words, sizeof words));
+  errno = saved;
   switch (saved) {
   case ENOENT:
   case ENOTDIR: return OPIS_ENOTFOUND;
