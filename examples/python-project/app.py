@@ -1,0 +1,13 @@
+import opis
+import streamlit as st
+
+st.title("Описание изображения с помощью модели opis-small")
+uploaded = st.file_uploader("Загрузите изображение для описания", type=["jpg", "jpeg", "png", "webp", "gif", "heic"])
+if uploaded is not None:
+    try:
+        description = opis.generate_image_description(uploaded.getvalue())
+    except ValueError as error:
+        st.error(f"Это не изображение: {error}")
+    else:
+        st.image(uploaded)
+        st.write("Описание изображения:", description)
