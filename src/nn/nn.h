@@ -21,6 +21,8 @@ typedef struct nn_context nn_context;
 int nn_context_new(nn_context **out, pool *threads);
 void nn_context_free(nn_context *c);
 pool *nn_context_pool(nn_context *c);
+/* 0, or OPIS_ENOMEM when scratch memory could not be had since the context was made: results since then are not to be used. Look once after a pass, not after each call. */
+int nn_context_check(const nn_context *c);
 
 /* ---- linear: y[M, N] = activation(x[M, K] W^T + bias) ---- */
 

@@ -1,0 +1,53 @@
+#include "nn/context.h"
+
+#include "util/error.h"
+
+#include <stdlib.h>
+
+int nn_context_new(nn_context **out, pool *threads)
+{
+  *out = NULL;
+  const nn_kernels *k = nn_kernels_choose();
+  if (!k)
+    return OPIS_EINVALID;
+  nn_context *c = calloc(1, sizeof *c);
+  if (!c)
+    return error_nomem();
+  c->threads = threads;
+  c->k = k;
+  *out = c;
+  return 0;
+}
+
+void nn_context_free(nn_context *c)
+{
+  if (!c)
+    return;
+  free(c->scratch);
+  free(c);
+}
+
+pool *nn_context_pool(nn_context *c)
+{
+  return c->threads;
+}
+
+int nn_context_check(const nn_context *c)
+{
+  return c->failed ? error_nomem() : 0;
+}
+
+void *nn_scratch(nn_context *c, size_t size)
+{
+  if (size > c->scratch_size) {
+    void *larger = NULL;
+    if (posix_memalign(&larger, ARENA_ALIGN, (size + 4095) / 4096 * 4096) != 0) {
+      c->failed = true;
+      return NULL;
+    }
+    free(c->scratch);
+    c->scratch = larger;
+    c->scratch_size = (size + 4095) / 4096 * 4096;
+  }
+  return c->scratch;
+}

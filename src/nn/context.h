@@ -1,0 +1,20 @@
+/* A session's pool, kernels and scratch memory. nn's own. */
+#ifndef NN_CONTEXT_H
+#define NN_CONTEXT_H
+
+#include "nn/kernels.h"
+
+#include <stdbool.h>
+
+struct nn_context {
+  pool *threads;
+  const nn_kernels *k;
+  void *scratch; /* grows to its largest use */
+  size_t scratch_size;
+  bool failed;
+};
+
+/* At least size bytes on a cache line, valid until the next call; NULL without memory. */
+void *nn_scratch(nn_context *c, size_t size);
+
+#endif

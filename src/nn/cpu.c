@@ -1,6 +1,0 @@
-#include <opis/opis.h>
-
-const char *opis_cpu(void)
-{
-  return "generic";
-}

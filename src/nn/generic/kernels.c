@@ -1,0 +1,188 @@
+/* The kernels in plain C: what every other table must mean. */
+#include "nn/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+static float activated(float x, nn_activation a)
+{
+  switch (a) {
+  case NN_NONE: return x;
+  case NN_RELU: return x > 0 ? x : 0;
+  case NN_RELU6: return x > 0 ? x < 6 ? x : 6 : 0;
+  case NN_GELU_ERF: return 0.5f * x * (1.0f + erff(x * 0.70710678118654752f));
+  case NN_GELU_TANH: return 0.5f * x * (1.0f + tanhf(0.79788456080286536f * (x + 0.044715f * x * x * x)));
+  case NN_QUICK_GELU: return x / (1.0f + expf(-1.702f * x));
+  case NN_SILU: return x / (1.0f + expf(-x));
+  }
+  return x;
+}
+
+/* One output: activation(sum + bias), scaled, residual added. */
+static void finish(const nn_product *p, size_t m, int panel, const float *acc)
+{
+  const nn_linear *l = p->l;
+  int first = panel * NN_PANEL, n = l->N - first < NN_PANEL ? l->N - first : NN_PANEL;
+  float *y = p->y + m * p->ldy + first;
+  for (int j = 0; j < n; j++) {
+    float v = activated(acc[j] + l->bias[first + j], p->e.activation);
+    if (p->e.scale)
+      v *= p->e.scale[first + j];
+    if (p->e.residual)
+      v += p->e.residual[m * p->e.ld_residual + (size_t)(first + j)];
+    y[j] = v;
+  }
+}
+
+static void linear_f32(const nn_product *p, nn_tile t)
+{
+  const nn_linear *l = p->l;
+  for (int panel = t.panel_begin; panel < t.panel_end; panel++)
+    for (size_t m = t.row_begin; m < t.row_end; m++) {
+      float acc[NN_PANEL] = {0};
+      const float *x = p->x + m * p->ldx, *w = l->f32 + (size_t)panel * (size_t)l->K * NN_PANEL;
+      for (int k = 0; k < l->K; k++, w += NN_PANEL)
+        for (int j = 0; j < NN_PANEL; j++)
+          acc[j] = fmaf(x[k], w[j], acc[j]);
+      finish(p, m, panel, acc);
+    }
+}
+
+static void linear_q8(const nn_product *p, nn_tile t)
+{
+  const nn_linear *l = p->l;
+  for (int panel = t.panel_begin; panel < t.panel_end; panel++)
+    for (size_t m = t.row_begin; m < t.row_end; m++) {
+      float acc[NN_PANEL] = {0};
+      const int8_t *x = p->qx + m * (size_t)l->blocks * NN_BLOCK;
+      const float *sx = p->sx + m * (size_t)l->blocks;
+      size_t at = (size_t)panel * (size_t)l->blocks;
+      for (int b = 0; b < l->blocks; b++, at++, x += NN_BLOCK) {
+        const int8_t *w = l->q + at * NN_BLOCK * NN_PANEL;
+        const float *sw = l->scale + at * NN_PANEL;
+        int32_t dot[NN_PANEL] = {0};
+        for (int g = 0; g < NN_BLOCK / 4; g++)
+          for (int j = 0; j < NN_PANEL; j++)
+            for (int i = 0; i < 4; i++)
+              dot[j] += x[g * 4 + i] * w[(g * NN_PANEL + j) * 4 + i];
+        for (int j = 0; j < NN_PANEL; j++)
+          acc[j] = fmaf((float)dot[j], sx[b] * sw[j], acc[j]);
+      }
+      finish(p, m, panel, acc);
+    }
+}
+
+static void quantize(int8_t *q, float *s, const float *x, int K, int blocks)
+{
+  for (int b = 0; b < blocks; b++, q += NN_BLOCK, x += NN_BLOCK) {
+    int n = K - b * NN_BLOCK < NN_BLOCK ? K - b * NN_BLOCK : NN_BLOCK;
+    float most = 0;
+    for (int i = 0; i < n; i++) {
+      float v = fabsf(x[i]);
+      most = v > most ? v : most;
+    }
+    float inverse = most > 0 ? 127.0f / most : 0;
+    s[b] = most / 127.0f;
+    for (int i = 0; i < n; i++)
+      q[i] = (int8_t)lrintf(x[i] * inverse);
+    memset(q + n, 0, (size_t)(NN_BLOCK - n));
+  }
+}
+
+static float dot(const float *a, const float *b, size_t n)
+{
+  float sum = 0;
+  for (size_t i = 0; i < n; i++)
+    sum = fmaf(a[i], b[i], sum);
+  return sum;
+}
+
+static void axpy(float *y, float a, const float *x, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    y[i] = fmaf(a, x[i], y[i]);
+}
+
+static float largest(const float *x, size_t n)
+{
+  float most = -INFINITY;
+  for (size_t i = 0; i < n; i++)
+    most = x[i] > most ? x[i] : most;
+  return most;
+}
+
+static void softmax(float *x, size_t n)
+{
+  float most = largest(x, n), sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    x[i] = expf(x[i] - most);
+    sum += x[i];
+  }
+  for (size_t i = 0; i < n; i++)
+    x[i] /= sum;
+}
+
+static float sum_exp(const float *x, size_t n, float max)
+{
+  double sum = 0;
+  for (size_t i = 0; i < n; i++)
+    sum += (double)expf(x[i] - max);
+  return (float)sum;
+}
+
+static void layer_norm(float *y, const float *x, size_t N, const float *gain, const float *bias, float eps)
+{
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < N; i++)
+    sum += (double)x[i];
+  float mean = (float)(sum / (double)N);
+  for (size_t i = 0; i < N; i++) {
+    double d = (double)(x[i] - mean);
+    squares += d * d;
+  }
+  float inverse = 1.0f / sqrtf((float)(squares / (double)N) + eps);
+  for (size_t i = 0; i < N; i++)
+    y[i] = (x[i] - mean) * inverse * gain[i] + bias[i];
+}
+
+static void activate(float *x, size_t n, nn_activation a)
+{
+  for (size_t i = 0; i < n; i++)
+    x[i] = activated(x[i], a);
+}
+
+static void depthwise(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a)
+{
+  size_t C = (size_t)d->C;
+  for (int ox = 0; ox < OW; ox++, y += C) {
+    memcpy(y, d->bias, C * sizeof *y);
+    for (int ky = 0; ky < d->k; ky++) {
+      int iy = oy * d->stride + ky - pad_top;
+      if (iy < 0 || iy >= H)
+        continue;
+      for (int kx = 0; kx < d->k; kx++) {
+        int ix = ox * d->stride + kx - pad_left;
+        if (ix < 0 || ix >= W)
+          continue;
+        const float *from = x + ((size_t)iy * (size_t)W + (size_t)ix) * C, *w = d->weight + (size_t)(ky * d->k + kx) * C;
+        for (size_t c = 0; c < C; c++)
+          y[c] = fmaf(from[c], w[c], y[c]);
+      }
+    }
+    activate(y, C, a);
+  }
+}
+
+const nn_kernels nn_kernels_generic = {
+  .name = "generic",
+  .linear_f32 = linear_f32,
+  .linear_q8 = linear_q8,
+  .quantize = quantize,
+  .dot = dot,
+  .axpy = axpy,
+  .softmax = softmax,
+  .sum_exp = sum_exp,
+  .layer_norm = layer_norm,
+  .activate = activate,
+  .depthwise = depthwise,
+};

@@ -1,0 +1,56 @@
+#include "nn/kernels.h"
+
+#include "util/error.h"
+#include <opis/opis.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool has(const char *name)
+{
+  if (strcmp(name, "generic") == 0)
+    return true;
+#ifdef OPIS_X86
+  __builtin_cpu_init();
+  if (strcmp(name, "avx2") == 0)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+#endif
+  return false;
+}
+
+static const nn_kernels *const tables[] = { /* the fastest first */
+#ifdef OPIS_X86
+  &nn_kernels_avx2,
+#endif
+  &nn_kernels_generic,
+};
+
+const nn_kernels *nn_kernels_choose(void)
+{
+  const char *forced = getenv("OPIS_CPU");
+  char names[128] = "";
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    if (!has(tables[i]->name))
+      continue;
+    if (!forced || !*forced || strcmp(forced, tables[i]->name) == 0)
+      return tables[i];
+    strncat(names, names[0] ? ", " : "", sizeof names - strlen(names) - 1);
+    strncat(names, tables[i]->name, sizeof names - strlen(names) - 1);
+  }
+  error_set(OPIS_EINVALID, "OPIS_CPU: '%s' is not to be had on this processor; there are %s", forced ? forced : "", names);
+  return NULL;
+}
+
+int nn_init(const char **name)
+{
+  const nn_kernels *k = nn_kernels_choose();
+  *name = k ? k->name : "none";
+  return k ? 0 : OPIS_EINVALID;
+}
+
+const char *opis_cpu(void)
+{
+  const char *name;
+  nn_init(&name);
+  return name;
+}

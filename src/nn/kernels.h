@@ -1,0 +1,71 @@
+/* The table of kernels: one for each kind of processor, all meaning what the plain C ones in generic/ say. nn's own; the other rooms see nn.h.
+ *
+ * Layers are packed the same way for every kind: panels of 16 output channels, so that one packed model serves whatever kernels a process chose.
+ *   f32: [panels, K, 16]
+ *   q8:  weights int8 [panels, blocks, 8, 16, 4]: in every block of 32 along K, groups of 4 bytes for each of the 16 channels; scales f32 [panels, blocks, 16].
+ *        Activations are quantised row by row in blocks of 32: q = round(x / s), s = max|x| / 127. A product is sum over blocks of (s_x s_w) x (the exact integer dot product), added
+ *        with one fused multiply-add a block, in the order of K: the same bits on every kind of processor, for every M and number of threads. */
+#ifndef NN_KERNELS_H
+#define NN_KERNELS_H
+
+#include "nn/nn.h"
+
+enum { NN_PANEL = 16, NN_BLOCK = 32 };
+
+struct nn_linear {
+  int N, K;
+  int panels, blocks; /* ceil(N / 16); ceil(K / 32) */
+  bool q8;
+  float *f32;
+  int8_t *q;
+  float *scale;
+  float *bias; /* [panels * 16], 0 where there is none */
+};
+
+struct nn_depthwise {
+  int C, k, stride;
+  float *weight; /* [k, k, C] */
+  float *bias;   /* [C] */
+};
+
+/* A rectangle of a product: rows row_begin.. of x and y, panels panel_begin.. of the weights. */
+typedef struct nn_tile {
+  size_t row_begin, row_end;
+  int panel_begin, panel_end;
+} nn_tile;
+
+typedef struct nn_product {
+  const nn_linear *l;
+  float *y;
+  size_t ldy;
+  const float *x; /* f32 */
+  size_t ldx;
+  const int8_t *qx; /* q8: [M, blocks * 32] */
+  const float *sx;  /* q8: [M, blocks] */
+  nn_epilogue e;
+} nn_product;
+
+typedef struct nn_kernels {
+  const char *name;
+  void (*linear_f32)(const nn_product *p, nn_tile t);
+  void (*linear_q8)(const nn_product *p, nn_tile t);
+  void (*quantize)(int8_t *q, float *s, const float *x, int K, int blocks); /* one row; padded with zeros */
+  float (*dot)(const float *a, const float *b, size_t n);
+  void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
+  void (*softmax)(float *x, size_t n);
+  float (*sum_exp)(const float *x, size_t n, float max); /* sum of exp(x - max) */
+  void (*layer_norm)(float *y, const float *x, size_t N, const float *gain, const float *bias, float eps); /* one row */
+  void (*activate)(float *x, size_t n, nn_activation a);
+  /* One row of output places [OW, C] at height oy. */
+  void (*depthwise)(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a);
+} nn_kernels;
+
+extern const nn_kernels nn_kernels_generic;
+#ifdef OPIS_X86
+extern const nn_kernels nn_kernels_avx2;
+#endif
+
+/* The table for this processor, or the one that OPIS_CPU names; NULL (OPIS_EINVALID) when that one is not to be had. */
+const nn_kernels *nn_kernels_choose(void);
+
+#endif

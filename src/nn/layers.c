@@ -1,0 +1,150 @@
+/* The small layers: norms, activations, depthwise convolution, patches, log_softmax; split over the threads where that pays. */
+#include "nn/context.h"
+
+#include "util/error.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- rows ---- */
+
+typedef struct norm_job {
+  const nn_kernels *k;
+  float *y;
+  const float *x, *gain, *bias;
+  size_t ldy, ldx, N;
+  float eps;
+} norm_job;
+
+static void run_norm(void *user, size_t begin, size_t end, int thread)
+{
+  const norm_job *j = user;
+  (void)thread;
+  for (size_t m = begin; m < end; m++)
+    j->k->layer_norm(j->y + m * j->ldy, j->x + m * j->ldx, j->N, j->gain, j->bias, j->eps);
+}
+
+void nn_layer_norm(nn_context *c, float *y, size_t ldy, const float *x, size_t ldx, size_t M, size_t N, const float *gain, const float *bias, float eps)
+{
+  norm_job j = {c->k, y, x, gain, bias, ldy, ldx, N, eps};
+  pool_for(c->threads, M, 1 + 32768 / (N + 1), run_norm, &j);
+}
+
+typedef struct activate_job {
+  const nn_kernels *k;
+  float *x;
+  nn_activation activation;
+} activate_job;
+
+static void run_activate(void *user, size_t begin, size_t end, int thread)
+{
+  const activate_job *j = user;
+  (void)thread;
+  j->k->activate(j->x + begin, end - begin, j->activation);
+}
+
+void nn_activate(nn_context *c, float *x, size_t n, nn_activation activation)
+{
+  activate_job j = {c->k, x, activation};
+  pool_for(c->threads, n, 32768, run_activate, &j);
+}
+
+float nn_log_softmax(float *x, size_t n)
+{
+  const nn_kernels *k = nn_kernels_choose();
+  float most = -INFINITY;
+  if (!k)
+    k = &nn_kernels_generic;
+  for (size_t i = 0; i < n; i++)
+    most = x[i] > most ? x[i] : most;
+  if (!isfinite(most))
+    return most;
+  float log_sum = logf(k->sum_exp(x, n, most));
+  for (size_t i = 0; i < n; i++)
+    x[i] = x[i] - most - log_sum; /* torch's order of operations */
+  return most + log_sum;
+}
+
+/* ---- convolutions ---- */
+
+int nn_depthwise_pack(nn_depthwise **out, arena *a, const tensor *weight, const tensor *bias, int stride)
+{
+  if (weight->n_dims != 4 || weight->dims[1] != 1 || weight->dims[2] != weight->dims[3] || weight->dims[2] > 31 || weight->dims[0] > 1 << 20)
+    return error_set(OPIS_EFORMAT, "%s: no depthwise convolution [C, 1, k, k]", weight->name);
+  if (bias && tensor_elements(bias) != weight->dims[0])
+    return error_set(OPIS_EFORMAT, "%s: has %lld elements, not %lld", bias->name, (long long)tensor_elements(bias), (long long)weight->dims[0]);
+  nn_depthwise *d = arena_calloc(a, 1, sizeof *d);
+  if (!d)
+    return OPIS_ENOMEM;
+  d->C = (int)weight->dims[0];
+  d->k = (int)weight->dims[2];
+  d->stride = stride;
+  size_t C = (size_t)d->C, taps = (size_t)d->k * (size_t)d->k;
+  d->weight = arena_alloc(a, C * taps * sizeof(float));
+  d->bias = arena_calloc(a, C, sizeof(float));
+  if (!d->weight || !d->bias)
+    return OPIS_ENOMEM;
+  float line[31 * 31];
+  for (size_t ch = 0; ch < C; ch++) {
+    tensor_read_f32(line, weight, (int64_t)(ch * taps), (int64_t)taps);
+    for (size_t t = 0; t < taps; t++)
+      d->weight[t * C + ch] = line[t];
+  }
+  if (bias)
+    tensor_read_f32(d->bias, bias, 0, d->C);
+  *out = d;
+  return 0;
+}
+
+typedef struct depthwise_job {
+  const nn_kernels *k;
+  const nn_depthwise *d;
+  float *y;
+  const float *x;
+  int OW, H, W, pad_top, pad_left;
+  nn_activation activation;
+} depthwise_job;
+
+static void run_depthwise(void *user, size_t begin, size_t end, int thread)
+{
+  const depthwise_job *j = user;
+  (void)thread;
+  for (size_t oy = begin; oy < end; oy++)
+    j->k->depthwise(j->d, j->y + oy * (size_t)j->OW * (size_t)j->d->C, j->OW, j->x, j->H, j->W, (int)oy, j->pad_top, j->pad_left, j->activation);
+}
+
+void nn_depthwise_forward(nn_context *c, const nn_depthwise *d, float *y, int OH, int OW, const float *x, int H, int W, int pad_top, int pad_left, nn_activation activation)
+{
+  depthwise_job j = {c->k, d, y, x, OW, H, W, pad_top, pad_left, activation};
+  size_t work = (size_t)OW * (size_t)d->C * (size_t)d->k * (size_t)d->k;
+  pool_for(c->threads, (size_t)OH, 1 + 65536 / (work + 1), run_depthwise, &j);
+}
+
+typedef struct patches_job {
+  float *out;
+  const float *picture;
+  int channels, H, W, kh, kw, stride, pad_top, pad_left, OW;
+} patches_job;
+
+static void run_patches(void *user, size_t begin, size_t end, int thread)
+{
+  const patches_job *j = user;
+  size_t row = (size_t)j->channels * (size_t)j->kh * (size_t)j->kw;
+  (void)thread;
+  for (size_t oy = begin; oy < end; oy++)
+    for (int ox = 0; ox < j->OW; ox++) {
+      float *out = j->out + (oy * (size_t)j->OW + (size_t)ox) * row;
+      for (int ch = 0; ch < j->channels; ch++)
+        for (int ky = 0; ky < j->kh; ky++)
+          for (int kx = 0; kx < j->kw; kx++) {
+            int iy = (int)oy * j->stride + ky - j->pad_top, ix = ox * j->stride + kx - j->pad_left;
+            *out++ = iy >= 0 && iy < j->H && ix >= 0 && ix < j->W ? j->picture[((size_t)ch * (size_t)j->H + (size_t)iy) * (size_t)j->W + (size_t)ix] : 0;
+          }
+    }
+}
+
+void nn_im2col(nn_context *c, float *out, const float *picture, int channels, int H, int W, int kh, int kw, int stride, int pad_top, int pad_left, int OH, int OW)
+{
+  patches_job j = {out, picture, channels, H, W, kh, kw, stride, pad_top, pad_left, OW};
+  pool_for(c->threads, (size_t)OH, 1, run_patches, &j);
+}

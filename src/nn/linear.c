@@ -1,0 +1,254 @@
+/* Packed linear layers: packing once, and splitting a product into tiles for the threads. */
+#include "nn/context.h"
+
+#include "util/error.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ROWS_PER_TILE = 24, PANELS_PER_TILE = 8 };
+
+int nn_linear_n(const nn_linear *l)
+{
+  return l->N;
+}
+
+int nn_linear_k(const nn_linear *l)
+{
+  return l->K;
+}
+
+/* Row n of a source (its K weights) as f32. */
+static void source_row(float *row, const nn_linear_source *s, int64_t n, int64_t K, int64_t N)
+{
+  if (!s->transposed) {
+    tensor_read_f32(row, s->weight, n * K, K);
+    return;
+  }
+  for (int64_t k = 0; k < K; k++)
+    tensor_read_f32(&row[k], s->weight, k * N + n, 1);
+}
+
+/* Shapes of a source: [N, K] or transposed [K, N]; trailing dimensions of 1 x 1 (or larger) convolutions belong to K. */
+static int source_shape(const nn_linear_source *s, int64_t *N, int64_t *K)
+{
+  const tensor *w = s->weight;
+  int64_t first = w->n_dims > 0 ? w->dims[0] : 0, rest = first ? tensor_elements(w) / first : 0;
+  *N = s->transposed ? rest : first;
+  *K = s->transposed ? first : rest;
+  if (w->n_dims < 2 || *N > INT32_MAX / 64 || *K > INT32_MAX / 64)
+    return error_set(OPIS_EFORMAT, "%s: no matrix of a size that a model has", w->name);
+  if (s->transposed && w->type == TENSOR_Q8_0)
+    return error_set(OPIS_EFORMAT, "%s: q8_0 cannot be stored transposed", w->name);
+  if (s->rows > 0 && (s->first_row < 0 || s->first_row > *N || s->rows > *N - s->first_row))
+    return error_set(OPIS_EFORMAT, "%s: has %lld rows, too few", w->name, (long long)*N);
+  if (s->bias && tensor_elements(s->bias) != *N)
+    return error_set(OPIS_EFORMAT, "%s: has %lld elements, not %lld", s->bias->name, (long long)tensor_elements(s->bias), (long long)*N);
+  return 0;
+}
+
+static void put_f32(nn_linear *l, int n, const float *row)
+{
+  float *to = l->f32 + (size_t)(n / NN_PANEL) * (size_t)l->K * NN_PANEL + n % NN_PANEL;
+  for (int k = 0; k < l->K; k++)
+    to[(size_t)k * NN_PANEL] = row[k];
+}
+
+static void put_q8_block(nn_linear *l, int n, int block, const int8_t *q, float scale)
+{
+  size_t at = (size_t)(n / NN_PANEL) * (size_t)l->blocks + (size_t)block;
+  int8_t *to = l->q + at * NN_BLOCK * NN_PANEL + (size_t)(n % NN_PANEL) * 4;
+  for (int g = 0; g < NN_BLOCK / 4; g++)
+    memcpy(to + (size_t)g * NN_PANEL * 4, q + g * 4, 4);
+  l->scale[at * NN_PANEL + (size_t)(n % NN_PANEL)] = scale;
+}
+
+/* The q8_0 blocks of a file as they are; other types are quantised like q8_0: scale max|w| / 127, rounded to nearest. */
+static void put_q8(nn_linear *l, int n, const nn_linear_source *s, int64_t source_n, const float *row)
+{
+  int8_t q[NN_BLOCK];
+  if (s->weight->type == TENSOR_Q8_0) {
+    const uint8_t *block = (const uint8_t *)s->weight->data + (size_t)source_n * (size_t)l->blocks * Q8_0_BLOCK_BYTES;
+    for (int b = 0; b < l->blocks; b++, block += Q8_0_BLOCK_BYTES) {
+      uint16_t half;
+      memcpy(&half, block, 2);
+      memcpy(q, block + 2, NN_BLOCK);
+      for (int i = 0; i < NN_BLOCK; i++) /* -128 is none that a quantiser writes, and would not fit the kernels' products */
+        q[i] = q[i] == -128 ? -127 : q[i];
+      put_q8_block(l, n, b, q, half_to_float(half));
+    }
+    return;
+  }
+  for (int b = 0; b < l->blocks; b++) {
+    int count = l->K - b * NN_BLOCK < NN_BLOCK ? l->K - b * NN_BLOCK : NN_BLOCK;
+    float most = 0;
+    for (int i = 0; i < count; i++)
+      most = fmaxf(most, fabsf(row[b * NN_BLOCK + i]));
+    float scale = most / 127.0f, inverse = most > 0 ? 127.0f / most : 0;
+    memset(q, 0, sizeof q);
+    for (int i = 0; i < count; i++)
+      q[i] = (int8_t)lrintf(row[b * NN_BLOCK + i] * inverse);
+    put_q8_block(l, n, b, q, scale);
+  }
+}
+
+/* A block of columns of a transposed source at a time, so that the file is read row by row. */
+static int pack_transposed(nn_linear *l, arena *a, const nn_linear_source *s, int64_t N, int64_t first, int64_t rows, int at)
+{
+  enum { COLUMNS = 64 };
+  arena temporary = ARENA_INIT;
+  (void)a;
+  float *line = arena_alloc(&temporary, sizeof(float) * COLUMNS), *block = arena_alloc(&temporary, sizeof(float) * COLUMNS * (size_t)l->K);
+  if (!line || !block) {
+    arena_free(&temporary);
+    return OPIS_ENOMEM;
+  }
+  for (int64_t c = 0; c < rows; c += COLUMNS) {
+    int64_t n = rows - c < COLUMNS ? rows - c : COLUMNS;
+    for (int k = 0; k < l->K; k++) {
+      tensor_read_f32(line, s->weight, (int64_t)k * N + first + c, n);
+      for (int64_t j = 0; j < n; j++)
+        block[(size_t)j * (size_t)l->K + (size_t)k] = line[j];
+    }
+    for (int64_t j = 0; j < n; j++)
+      if (l->q8)
+        put_q8(l, at + (int)(c + j), s, first + c + j, block + (size_t)j * (size_t)l->K);
+      else
+        put_f32(l, at + (int)(c + j), block + (size_t)j * (size_t)l->K);
+  }
+  arena_free(&temporary);
+  return 0;
+}
+
+static int pack_rows(nn_linear *l, const nn_linear_source *s, int64_t N, int64_t first, int64_t rows, int at)
+{
+  arena temporary = ARENA_INIT;
+  float *row = arena_alloc(&temporary, sizeof(float) * (size_t)l->K);
+  if (!row)
+    return OPIS_ENOMEM;
+  bool direct = l->q8 && s->weight->type == TENSOR_Q8_0;
+  for (int64_t n = 0; n < rows; n++) {
+    if (!direct)
+      source_row(row, s, first + n, l->K, N);
+    if (l->q8)
+      put_q8(l, at + (int)n, s, first + n, row);
+    else
+      put_f32(l, at + (int)n, row);
+  }
+  arena_free(&temporary);
+  return 0;
+}
+
+int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, int n_sources, bool q8)
+{
+  int64_t N = 0, K = 0;
+  for (int i = 0; i < n_sources; i++) {
+    int64_t n, k;
+    int code = source_shape(&sources[i], &n, &k);
+    if (code < 0)
+      return code;
+    if (i > 0 && k != K)
+      return error_set(OPIS_EFORMAT, "%s: is %lld wide, the others of its layer %lld", sources[i].weight->name, (long long)k, (long long)K);
+    K = k;
+    N += sources[i].rows > 0 ? sources[i].rows : n;
+  }
+  nn_linear *l = arena_calloc(a, 1, sizeof *l);
+  if (!l || N > INT32_MAX / 64)
+    return error_nomem();
+  l->N = (int)N;
+  l->K = (int)K;
+  l->q8 = q8;
+  l->panels = (l->N + NN_PANEL - 1) / NN_PANEL;
+  l->blocks = (l->K + NN_BLOCK - 1) / NN_BLOCK;
+  size_t padded = (size_t)l->panels * NN_PANEL;
+  l->bias = arena_calloc(a, padded, sizeof *l->bias);
+  if (q8) {
+    l->q = arena_calloc(a, padded * (size_t)l->blocks, NN_BLOCK);
+    l->scale = arena_calloc(a, padded * (size_t)l->blocks, sizeof *l->scale);
+  } else
+    l->f32 = arena_calloc(a, padded * (size_t)l->K, sizeof *l->f32);
+  if (!l->bias || (q8 ? !l->q || !l->scale : !l->f32))
+    return OPIS_ENOMEM;
+  int at = 0;
+  for (int i = 0; i < n_sources; i++) {
+    const nn_linear_source *s = &sources[i];
+    int64_t n, k, first = s->first_row;
+    source_shape(s, &n, &k);
+    int64_t rows = s->rows > 0 ? s->rows : n;
+    if (s->bias)
+      tensor_read_f32(l->bias + at, s->bias, first, rows);
+    int code = s->transposed ? pack_transposed(l, a, s, n, first, rows, at) : pack_rows(l, s, n, first, rows, at);
+    if (code < 0)
+      return code;
+    at += (int)rows;
+  }
+  *out = l;
+  return 0;
+}
+
+/* ---- forward ---- */
+
+typedef struct tiles {
+  const nn_kernels *k;
+  nn_product p;
+  size_t M;
+  size_t row_tiles;
+} tiles;
+
+static void run_tiles(void *user, size_t begin, size_t end, int thread)
+{
+  const tiles *t = user;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) {
+    size_t panels = i / t->row_tiles * PANELS_PER_TILE, rows = i % t->row_tiles * ROWS_PER_TILE;
+    nn_tile tile = {
+      .row_begin = rows,
+      .row_end = rows + ROWS_PER_TILE < t->M ? rows + ROWS_PER_TILE : t->M,
+      .panel_begin = (int)panels,
+      .panel_end = (int)panels + PANELS_PER_TILE < t->p.l->panels ? (int)panels + PANELS_PER_TILE : t->p.l->panels,
+    };
+    if (t->p.l->q8)
+      t->k->linear_q8(&t->p, tile);
+    else
+      t->k->linear_f32(&t->p, tile);
+  }
+}
+
+typedef struct quantize_job {
+  const nn_kernels *k;
+  int8_t *q;
+  float *s;
+  const float *x;
+  size_t ldx;
+  int K, blocks;
+} quantize_job;
+
+static void run_quantize(void *user, size_t begin, size_t end, int thread)
+{
+  const quantize_job *j = user;
+  (void)thread;
+  for (size_t m = begin; m < end; m++)
+    j->k->quantize(j->q + m * (size_t)j->blocks * NN_BLOCK, j->s + m * (size_t)j->blocks, j->x + m * j->ldx, j->K, j->blocks);
+}
+
+void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const nn_epilogue *e)
+{
+  tiles t = {.k = c->k, .p = {.l = l, .y = y, .ldy = ldy, .x = x, .ldx = ldx}, .M = M, .row_tiles = (M + ROWS_PER_TILE - 1) / ROWS_PER_TILE};
+  if (M == 0)
+    return;
+  if (e)
+    t.p.e = *e;
+  if (l->q8) {
+    size_t bytes = M * (size_t)l->blocks * NN_BLOCK;
+    int8_t *q = nn_scratch(c, bytes + M * (size_t)l->blocks * sizeof(float));
+    if (!q)
+      return;
+    quantize_job j = {c->k, q, (float *)(void *)(q + bytes), x, ldx, l->K, l->blocks};
+    pool_for(c->threads, M, 1 + 65536 / (size_t)(l->K + 1), run_quantize, &j);
+    t.p.qx = q;
+    t.p.sx = j.s;
+  }
+  size_t n = t.row_tiles * (size_t)((l->panels + PANELS_PER_TILE - 1) / PANELS_PER_TILE);
+  double work = (double)M * l->N * l->K; /* below some hundred thousand multiplications waking a thread costs more than it brings */
+  pool_for(c->threads, n, work < 2e5 ? n : 1, run_tiles, &t);
+}
