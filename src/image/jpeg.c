@@ -1,0 +1,119 @@
+/* JPEG by libjpeg-turbo with its defaults, which are Pillow's. */
+#include "image/image.h"
+
+#include "util/error.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+typedef struct failure {
+  struct jpeg_error_mgr base;
+  jmp_buf jump;
+  char words[JMSG_LENGTH_MAX];
+} failure;
+
+static void on_error(j_common_ptr c)
+{
+  failure *f = (failure *)(void *)c->err;
+  f->base.format_message(c, f->words);
+  longjmp(f->jump, 1);
+}
+
+/* The end of the data before the end of the picture comes as a warning and is an error to us, as it is to Pillow; other oddities are let pass, as there. */
+static void on_message(j_common_ptr c, int level)
+{
+  if (level < 0 && c->err->msg_code == 123 /* JWRN_JPEG_EOF */)
+    on_error(c);
+}
+
+static int orientation_of(const struct jpeg_decompress_struct *c)
+{
+  for (jpeg_saved_marker_ptr m = c->marker_list; m; m = m->next)
+    if (m->marker == JPEG_APP0 + 1 && m->data_length > 6 && memcmp(m->data, "Exif\0\0", 6) == 0)
+      return image_exif_orientation(m->data, m->data_length);
+  return 1;
+}
+
+/* Pillow's CMYK to RGB: 255 - min(255, C + K) by MULDIV255, after Adobe's inversion. */
+static void cmyk_to_rgb(uint8_t *to, const uint8_t *from, size_t n, bool inverted)
+{
+  for (size_t i = 0; i < n; i++, from += 4, to += 3) {
+    unsigned k = inverted ? from[3] : 255u - from[3];
+    for (int c = 0; c < 3; c++) {
+      unsigned v = inverted ? 255u - from[c] : from[c], product = v * k + 128;
+      unsigned ink = (product + (product >> 8)) >> 8;
+      to[c] = (uint8_t)(k > ink ? k - ink : 0);
+    }
+  }
+}
+
+static void read_rows(struct jpeg_decompress_struct *c, opis_image *image, uint8_t *line)
+{
+  size_t width = (size_t)image->width;
+  while (c->output_scanline < c->output_height) {
+    uint8_t *to = image->rgb + (size_t)c->output_scanline * width * 3;
+    JSAMPROW row = line ? line : to;
+    jpeg_read_scanlines(c, &row, 1);
+    if (c->out_color_space == JCS_CMYK)
+      cmyk_to_rgb(to, line, width, c->saw_Adobe_marker);
+    else if (c->out_color_space == JCS_GRAYSCALE)
+      for (size_t x = 0; x < width; x++)
+        to[3 * x] = to[3 * x + 1] = to[3 * x + 2] = line[x];
+  }
+}
+
+int image_load_jpeg(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits)
+{
+  struct jpeg_decompress_struct c;
+  failure f;
+  uint8_t *volatile line = NULL;
+  opis_image *volatile image = NULL;
+  memset(&c, 0, sizeof c);
+  c.err = jpeg_std_error(&f.base);
+  f.base.error_exit = on_error;
+  f.base.emit_message = on_message;
+  f.words[0] = '\0';
+  if (setjmp(f.jump)) {
+    jpeg_destroy_decompress(&c);
+    free(line);
+    opis_image_free(image);
+    return error_set(OPIS_EFORMAT, "broken JPEG: %s", f.words);
+  }
+  jpeg_create_decompress(&c);
+  jpeg_save_markers(&c, JPEG_APP0 + 1, 0xFFFF);
+  jpeg_mem_src(&c, bytes, size);
+  jpeg_read_header(&c, TRUE);
+  if (c.num_components == 4)
+    c.out_color_space = JCS_CMYK;
+  else if (c.num_components == 1)
+    c.out_color_space = JCS_GRAYSCALE;
+  else
+    c.out_color_space = JCS_RGB;
+  opis_image *fresh;
+  int code = image_new(&fresh, c.image_width, c.image_height, limits);
+  if (code < 0) {
+    jpeg_destroy_decompress(&c);
+    return code;
+  }
+  image = fresh;
+  *orientation = limits->orient ? orientation_of(&c) : 1;
+  jpeg_start_decompress(&c);
+  if (c.out_color_space != JCS_RGB) {
+    line = malloc((size_t)c.output_width * 4);
+    if (!line) {
+      jpeg_destroy_decompress(&c);
+      opis_image_free(image);
+      return error_nomem();
+    }
+  }
+  read_rows(&c, image, line);
+  jpeg_finish_decompress(&c);
+  jpeg_destroy_decompress(&c);
+  free(line);
+  *out = image;
+  return 0;
+}
