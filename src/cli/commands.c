@@ -2,7 +2,6 @@
 #include "cli/commands.h"
 
 const cli_command *const cli_commands[] = {
-  &cmd_describe,
   &cmd_version,
   &cmd_help,
   NULL,

@@ -24,11 +24,11 @@ typedef struct beam {
 typedef struct search {
   const generate_options *o;
   const generate_model *m;
-  size_t B, K, n_prompt, n; /* n: tokens in each running row */
+  size_t B, K, n_prompt, n;                /* n: tokens in each running row */
   beam *running, *next, *results, *merged; /* [B] each */
-  float *logits;        /* [B, vocab] */
-  top_item *top;        /* [K], index = beam * vocab + token */
-  int32_t *tokens, *source; /* [B] of the coming step */
+  float *logits;                           /* [B, vocab] */
+  top_item *top;                           /* [K], index = beam * vocab + token */
+  int32_t *tokens, *source;                /* [B] of the coming step */
   void *memory;
 } search;
 

@@ -70,7 +70,8 @@ int image_new(opis_image **out, uint64_t width, uint64_t height, const image_lim
   if (width == 0 || height == 0)
     return error_set(OPIS_EFORMAT, "a picture of %llu x %llu pixels", (unsigned long long)width, (unsigned long long)height);
   if (width > INT32_MAX || height > INT32_MAX || width * height > limits->max_pixels)
-    return error_set(OPIS_ELIMIT, "%llu x %llu pixels are more than the limit of %llu", (unsigned long long)width, (unsigned long long)height, (unsigned long long)limits->max_pixels);
+    return error_set(
+      OPIS_ELIMIT, "%llu x %llu pixels are more than the limit of %llu", (unsigned long long)width, (unsigned long long)height, (unsigned long long)limits->max_pixels);
   opis_image *image = calloc(1, sizeof *image);
   uint8_t *rgb = width * height <= SIZE_MAX / 3 ? malloc((size_t)(width * height) * 3) : NULL;
   if (!image || !rgb) {

@@ -10,6 +10,8 @@
 
 #include <jpeglib.h>
 
+#include <jerror.h>
+
 typedef struct failure {
   struct jpeg_error_mgr base;
   jmp_buf jump;
@@ -26,7 +28,7 @@ static void on_error(j_common_ptr c)
 /* The end of the data before the end of the picture comes as a warning and is an error to us, as it is to Pillow; other oddities are let pass, as there. */
 static void on_message(j_common_ptr c, int level)
 {
-  if (level < 0 && c->err->msg_code == 123 /* JWRN_JPEG_EOF */)
+  if (level < 0 && c->err->msg_code == JWRN_JPEG_EOF)
     on_error(c);
 }
 

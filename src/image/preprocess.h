@@ -11,10 +11,10 @@ typedef enum preprocess_size { PREPROCESS_SQUASH, PREPROCESS_SHORTEST_EDGE } pre
 typedef struct preprocess {
   bool resize, center_crop, rescale, normalize;
   preprocess_size size;
-  int width, height;    /* PREPROCESS_SHORTEST_EDGE: width is the edge */
+  int width, height; /* PREPROCESS_SHORTEST_EDGE: width is the edge */
   image_filter filter;
   int crop_width, crop_height;
-  double factor;        /* rescale_factor */
+  double factor; /* rescale_factor */
   double mean[3], std[3];
 } preprocess;
 

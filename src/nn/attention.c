@@ -48,8 +48,8 @@ static void run(void *user, size_t begin, size_t end, int thread)
   }
 }
 
-void nn_attention_forward(nn_context *c, const nn_attention *a, float *out, size_t ldo, const float *q, size_t ldq, size_t queries, const float *k, size_t ldk, const float *v, size_t ldv,
-  size_t keys, float *weights)
+void nn_attention_forward(nn_context *c, const nn_attention *a, float *out, size_t ldo, const float *q, size_t ldq, size_t queries, const float *k, size_t ldk, const float *v,
+  size_t ldv, size_t keys, float *weights)
 {
   job j = {c->k, a, out, q, k, v, ldo, ldq, ldk, ldv, queries, keys, NULL, weights, NULL, NULL, 0, 0};
   j.scores = nn_scratch(c, (size_t)pool_threads(c->threads) * keys * sizeof(float));

@@ -10,7 +10,7 @@ static bool has(const char *name)
 {
   if (strcmp(name, "generic") == 0)
     return true;
-#ifdef OPIS_X86
+#if defined(__x86_64__)
   __builtin_cpu_init();
   if (strcmp(name, "avx2") == 0)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
@@ -18,8 +18,9 @@ static bool has(const char *name)
   return false;
 }
 
-static const nn_kernels *const tables[] = { /* the fastest first */
-#ifdef OPIS_X86
+static const nn_kernels *const tables[] = {
+  /* the fastest first */
+#if defined(__x86_64__)
   &nn_kernels_avx2,
 #endif
   &nn_kernels_generic,

@@ -53,7 +53,7 @@ typedef struct nn_kernels {
   float (*dot)(const float *a, const float *b, size_t n);
   void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
   void (*softmax)(float *x, size_t n);
-  float (*sum_exp)(const float *x, size_t n, float max); /* sum of exp(x - max) */
+  float (*sum_exp)(const float *x, size_t n, float max);                                                   /* sum of exp(x - max) */
   void (*layer_norm)(float *y, const float *x, size_t N, const float *gain, const float *bias, float eps); /* one row */
   void (*activate)(float *x, size_t n, nn_activation a);
   /* One row of output places [OW, C] at height oy. */
@@ -61,7 +61,7 @@ typedef struct nn_kernels {
 } nn_kernels;
 
 extern const nn_kernels nn_kernels_generic;
-#ifdef OPIS_X86
+#if defined(__x86_64__)
 extern const nn_kernels nn_kernels_avx2;
 #endif
 

@@ -18,15 +18,10 @@ int nn_linear_k(const nn_linear *l)
   return l->K;
 }
 
-/* Row n of a source (its K weights) as f32. */
-static void source_row(float *row, const nn_linear_source *s, int64_t n, int64_t K, int64_t N)
+/* Whether the bytes stand as [K, N]: GPT-2's layers do on the hub, and do not in a GGUF. */
+static bool stands_transposed(const nn_linear_source *s)
 {
-  if (!s->transposed) {
-    tensor_read_f32(row, s->weight, n * K, K);
-    return;
-  }
-  for (int64_t k = 0; k < K; k++)
-    tensor_read_f32(&row[k], s->weight, k * N + n, 1);
+  return s->transposed != s->weight->transposed;
 }
 
 /* Shapes of a source: [N, K] or transposed [K, N]; trailing dimensions of 1 x 1 (or larger) convolutions belong to K. */
@@ -34,11 +29,11 @@ static int source_shape(const nn_linear_source *s, int64_t *N, int64_t *K)
 {
   const tensor *w = s->weight;
   int64_t first = w->n_dims > 0 ? w->dims[0] : 0, rest = first ? tensor_elements(w) / first : 0;
-  *N = s->transposed ? rest : first;
-  *K = s->transposed ? first : rest;
+  *N = stands_transposed(s) ? rest : first;
+  *K = stands_transposed(s) ? first : rest;
   if (w->n_dims < 2 || *N > INT32_MAX / 64 || *K > INT32_MAX / 64)
     return error_set(OPIS_EFORMAT, "%s: no matrix of a size that a model has", w->name);
-  if (s->transposed && w->type == TENSOR_Q8_0)
+  if (stands_transposed(s) && w->type == TENSOR_Q8_0)
     return error_set(OPIS_EFORMAT, "%s: q8_0 cannot be stored transposed", w->name);
   if (s->rows > 0 && (s->first_row < 0 || s->first_row > *N || s->rows > *N - s->first_row))
     return error_set(OPIS_EFORMAT, "%s: has %lld rows, too few", w->name, (long long)*N);
@@ -93,11 +88,10 @@ static void put_q8(nn_linear *l, int n, const nn_linear_source *s, int64_t sourc
 }
 
 /* A block of columns of a transposed source at a time, so that the file is read row by row. */
-static int pack_transposed(nn_linear *l, arena *a, const nn_linear_source *s, int64_t N, int64_t first, int64_t rows, int at)
+static int pack_transposed(nn_linear *l, const nn_linear_source *s, int64_t N, int64_t first, int64_t rows, int at)
 {
   enum { COLUMNS = 64 };
   arena temporary = ARENA_INIT;
-  (void)a;
   float *line = arena_alloc(&temporary, sizeof(float) * COLUMNS), *block = arena_alloc(&temporary, sizeof(float) * COLUMNS * (size_t)l->K);
   if (!line || !block) {
     arena_free(&temporary);
@@ -120,7 +114,7 @@ static int pack_transposed(nn_linear *l, arena *a, const nn_linear_source *s, in
   return 0;
 }
 
-static int pack_rows(nn_linear *l, const nn_linear_source *s, int64_t N, int64_t first, int64_t rows, int at)
+static int pack_rows(nn_linear *l, const nn_linear_source *s, int64_t first, int64_t rows, int at)
 {
   arena temporary = ARENA_INIT;
   float *row = arena_alloc(&temporary, sizeof(float) * (size_t)l->K);
@@ -129,7 +123,7 @@ static int pack_rows(nn_linear *l, const nn_linear_source *s, int64_t N, int64_t
   bool direct = l->q8 && s->weight->type == TENSOR_Q8_0;
   for (int64_t n = 0; n < rows; n++) {
     if (!direct)
-      source_row(row, s, first + n, l->K, N);
+      tensor_read_f32(row, s->weight, (first + n) * l->K, l->K);
     if (l->q8)
       put_q8(l, at + (int)n, s, first + n, row);
     else
@@ -177,7 +171,7 @@ int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, i
     int64_t rows = s->rows > 0 ? s->rows : n;
     if (s->bias)
       tensor_read_f32(l->bias + at, s->bias, first, rows);
-    int code = s->transposed ? pack_transposed(l, a, s, n, first, rows, at) : pack_rows(l, s, n, first, rows, at);
+    int code = stands_transposed(s) ? pack_transposed(l, s, n, first, rows, at) : pack_rows(l, s, first, rows, at);
     if (code < 0)
       return code;
     at += (int)rows;

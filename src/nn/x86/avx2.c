@@ -131,26 +131,26 @@ static inline void finish8(const nn_product *p, size_t m, int first, __m256 acc)
 }
 
 /* R rows x 16 channels, R at most 6: 12 accumulators, two registers of weights, one of x. */
-#define ROWS_F32(R)                                                                                         \
-  static void rows_f32_##R(const nn_product *p, size_t m, int panel)                                        \
-  {                                                                                                         \
-    const nn_linear *l = p->l;                                                                              \
-    const float *w = l->f32 + (size_t)panel * (size_t)l->K * NN_PANEL, *x = p->x + m * p->ldx;              \
-    __m256 acc[R][2];                                                                                       \
-    for (int r = 0; r < R; r++)                                                                             \
-      acc[r][0] = acc[r][1] = _mm256_setzero_ps();                                                          \
-    for (int k = 0; k < l->K; k++, w += NN_PANEL) {                                                         \
-      __m256 w0 = _mm256_loadu_ps(w), w1 = _mm256_loadu_ps(w + 8);                                          \
-      for (int r = 0; r < R; r++) {                                                                         \
-        __m256 v = _mm256_broadcast_ss(x + (size_t)r * p->ldx + k);                                         \
-        acc[r][0] = _mm256_fmadd_ps(v, w0, acc[r][0]);                                                      \
-        acc[r][1] = _mm256_fmadd_ps(v, w1, acc[r][1]);                                                      \
-      }                                                                                                     \
-    }                                                                                                       \
-    for (int r = 0; r < R; r++) {                                                                           \
-      finish8(p, m + (size_t)r, panel *NN_PANEL, acc[r][0]);                                                \
-      finish8(p, m + (size_t)r, panel *NN_PANEL + 8, acc[r][1]);                                            \
-    }                                                                                                       \
+#define ROWS_F32(R)                                                                                                                                                                \
+  static void rows_f32_##R(const nn_product *p, size_t m, int panel)                                                                                                               \
+  {                                                                                                                                                                                \
+    const nn_linear *l = p->l;                                                                                                                                                     \
+    const float *w = l->f32 + (size_t)panel * (size_t)l->K * NN_PANEL, *x = p->x + m * p->ldx;                                                                                     \
+    __m256 acc[R][2];                                                                                                                                                              \
+    for (int r = 0; r < R; r++)                                                                                                                                                    \
+      acc[r][0] = acc[r][1] = _mm256_setzero_ps();                                                                                                                                 \
+    for (int k = 0; k < l->K; k++, w += NN_PANEL) {                                                                                                                                \
+      __m256 w0 = _mm256_loadu_ps(w), w1 = _mm256_loadu_ps(w + 8);                                                                                                                 \
+      for (int r = 0; r < R; r++) {                                                                                                                                                \
+        __m256 v = _mm256_broadcast_ss(x + (size_t)r * p->ldx + k);                                                                                                                \
+        acc[r][0] = _mm256_fmadd_ps(v, w0, acc[r][0]);                                                                                                                             \
+        acc[r][1] = _mm256_fmadd_ps(v, w1, acc[r][1]);                                                                                                                             \
+      }                                                                                                                                                                            \
+    }                                                                                                                                                                              \
+    for (int r = 0; r < R; r++) {                                                                                                                                                  \
+      finish8(p, m + (size_t)r, panel * NN_PANEL, acc[r][0]);                                                                                                                      \
+      finish8(p, m + (size_t)r, panel * NN_PANEL + 8, acc[r][1]);                                                                                                                  \
+    }                                                                                                                                                                              \
   }
 ROWS_F32(1)
 ROWS_F32(2)
@@ -171,43 +171,43 @@ static void linear_f32(const nn_product *p, nn_tile t)
 }
 
 /* Exact: |x| and |w| are at most 127, so a pair of products is at most 32,258 and fits 16 bits. */
-#define ROWS_Q8(R)                                                                                                               \
-  static void rows_q8_##R(const nn_product *p, size_t m, int panel)                                                              \
-  {                                                                                                                              \
-    const nn_linear *l = p->l;                                                                                                   \
-    const __m256i ones = _mm256_set1_epi16(1);                                                                                   \
-    const size_t blocks = (size_t)l->blocks, ldq = blocks * NN_BLOCK;                                                            \
-    const int8_t *w = l->q + (size_t)panel * blocks * NN_BLOCK * NN_PANEL, *x = p->qx + m * ldq;                                 \
-    const float *sw = l->scale + (size_t)panel * blocks * NN_PANEL, *sx = p->sx + m * blocks;                                    \
-    __m256 acc[R][2];                                                                                                            \
-    for (int r = 0; r < R; r++)                                                                                                  \
-      acc[r][0] = acc[r][1] = _mm256_setzero_ps();                                                                               \
-    for (size_t b = 0; b < blocks; b++, x += NN_BLOCK, sw += NN_PANEL) {                                                         \
-      __m256i dot[R][2];                                                                                                         \
-      for (int r = 0; r < R; r++)                                                                                                \
-        dot[r][0] = dot[r][1] = _mm256_setzero_si256();                                                                          \
-      for (int g = 0; g < NN_BLOCK / 4; g++, w += 4 * NN_PANEL) {                                                                \
-        __m256i w0 = _mm256_loadu_si256((const __m256i *)(const void *)w), w1 = _mm256_loadu_si256((const __m256i *)(const void *)(w + 32)); \
-        __m256i a0 = _mm256_abs_epi8(w0), a1 = _mm256_abs_epi8(w1);                                                              \
-        for (int r = 0; r < R; r++) {                                                                                            \
-          int four;                                                                                                              \
-          memcpy(&four, x + (size_t)r * ldq + g * 4, 4);                                                                         \
-          __m256i v = _mm256_set1_epi32(four);                                                                                   \
-          dot[r][0] = _mm256_add_epi32(dot[r][0], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, _mm256_sign_epi8(v, w0)), ones));   \
-          dot[r][1] = _mm256_add_epi32(dot[r][1], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, _mm256_sign_epi8(v, w1)), ones));   \
-        }                                                                                                                        \
-      }                                                                                                                          \
-      __m256 s0 = _mm256_loadu_ps(sw), s1 = _mm256_loadu_ps(sw + 8);                                                             \
-      for (int r = 0; r < R; r++) {                                                                                              \
-        __m256 s = _mm256_broadcast_ss(sx + (size_t)r * blocks + b);                                                             \
-        acc[r][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r][0]), _mm256_mul_ps(s, s0), acc[r][0]);                             \
-        acc[r][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r][1]), _mm256_mul_ps(s, s1), acc[r][1]);                             \
-      }                                                                                                                          \
-    }                                                                                                                            \
-    for (int r = 0; r < R; r++) {                                                                                                \
-      finish8(p, m + (size_t)r, panel *NN_PANEL, acc[r][0]);                                                                     \
-      finish8(p, m + (size_t)r, panel *NN_PANEL + 8, acc[r][1]);                                                                 \
-    }                                                                                                                            \
+#define ROWS_Q8(R)                                                                                                                                                                 \
+  static void rows_q8_##R(const nn_product *p, size_t m, int panel)                                                                                                                \
+  {                                                                                                                                                                                \
+    const nn_linear *l = p->l;                                                                                                                                                     \
+    const __m256i ones = _mm256_set1_epi16(1);                                                                                                                                     \
+    const size_t blocks = (size_t)l->blocks, ldq = blocks * NN_BLOCK;                                                                                                              \
+    const int8_t *w = l->q + (size_t)panel * blocks * NN_BLOCK * NN_PANEL, *x = p->qx + m * ldq;                                                                                   \
+    const float *sw = l->scale + (size_t)panel * blocks * NN_PANEL, *sx = p->sx + m * blocks;                                                                                      \
+    __m256 acc[R][2];                                                                                                                                                              \
+    for (int r = 0; r < R; r++)                                                                                                                                                    \
+      acc[r][0] = acc[r][1] = _mm256_setzero_ps();                                                                                                                                 \
+    for (size_t b = 0; b < blocks; b++, x += NN_BLOCK, sw += NN_PANEL) {                                                                                                           \
+      __m256i dot[R][2];                                                                                                                                                           \
+      for (int r = 0; r < R; r++)                                                                                                                                                  \
+        dot[r][0] = dot[r][1] = _mm256_setzero_si256();                                                                                                                            \
+      for (int g = 0; g < NN_BLOCK / 4; g++, w += 4 * NN_PANEL) {                                                                                                                  \
+        __m256i w0 = _mm256_loadu_si256((const __m256i *)(const void *)w), w1 = _mm256_loadu_si256((const __m256i *)(const void *)(w + 32));                                       \
+        __m256i a0 = _mm256_abs_epi8(w0), a1 = _mm256_abs_epi8(w1);                                                                                                                \
+        for (int r = 0; r < R; r++) {                                                                                                                                              \
+          int four;                                                                                                                                                                \
+          memcpy(&four, x + (size_t)r * ldq + g * 4, 4);                                                                                                                           \
+          __m256i v = _mm256_set1_epi32(four);                                                                                                                                     \
+          dot[r][0] = _mm256_add_epi32(dot[r][0], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, _mm256_sign_epi8(v, w0)), ones));                                                     \
+          dot[r][1] = _mm256_add_epi32(dot[r][1], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, _mm256_sign_epi8(v, w1)), ones));                                                     \
+        }                                                                                                                                                                          \
+      }                                                                                                                                                                            \
+      __m256 s0 = _mm256_loadu_ps(sw), s1 = _mm256_loadu_ps(sw + 8);                                                                                                               \
+      for (int r = 0; r < R; r++) {                                                                                                                                                \
+        __m256 s = _mm256_broadcast_ss(sx + (size_t)r * blocks + b);                                                                                                               \
+        acc[r][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r][0]), _mm256_mul_ps(s, s0), acc[r][0]);                                                                               \
+        acc[r][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r][1]), _mm256_mul_ps(s, s1), acc[r][1]);                                                                               \
+      }                                                                                                                                                                            \
+    }                                                                                                                                                                              \
+    for (int r = 0; r < R; r++) {                                                                                                                                                  \
+      finish8(p, m + (size_t)r, panel * NN_PANEL, acc[r][0]);                                                                                                                      \
+      finish8(p, m + (size_t)r, panel * NN_PANEL + 8, acc[r][1]);                                                                                                                  \
+    }                                                                                                                                                                              \
   }
 ROWS_Q8(1)
 ROWS_Q8(2)

@@ -1,0 +1,376 @@
+/* Every kernel of every kind that this processor has, against the plain C ones on random shapes, and the plain ones against sums in double. */
+#include "nn/context.h"
+
+#include "../cmocka_all.h"
+#include <math.h>
+#include "util/error.h"
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t seed = 1;
+
+static double uniform(void) /* -1 to 1 */
+{
+  seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (double)(int64_t)seed / 9.3e18;
+}
+
+static int below(int n)
+{
+  return (int)((uniform() + 1) / 2 * n) % n;
+}
+
+static float *numbers(size_t n, double scale)
+{
+  float *x = malloc((n + 1) * sizeof *x);
+  for (size_t i = 0; i < n; i++)
+    x[i] = (float)(uniform() * scale);
+  return x;
+}
+
+static const char *const kinds[] = {"generic", "avx2", "avx512", "avx512vnni", "neon", "neon-dotprod"};
+
+/* A context whose kernels are of that kind, NULL where this processor has none. */
+static nn_context *context(const char *kind, int threads)
+{
+  pool *p = NULL;
+  nn_context *c = NULL;
+  setenv("OPIS_CPU", kind, 1);
+  if (threads > 1)
+    assert_int_equal(pool_new(&p, threads), 0);
+  int code = nn_context_new(&c, p);
+  unsetenv("OPIS_CPU");
+  if (code < 0)
+    pool_free(p);
+  return code < 0 ? NULL : c;
+}
+
+static void done(nn_context *c)
+{
+  pool *p = nn_context_pool(c);
+  nn_context_free(c);
+  pool_free(p);
+}
+
+static tensor matrix(const float *data, int N, int K)
+{
+  return (tensor){.name = "w", .type = TENSOR_F32, .n_dims = 2, .dims = {N, K}, .data = data, .size = (size_t)N * (size_t)K * 4};
+}
+
+static tensor vector(const float *data, int N)
+{
+  return (tensor){.name = "b", .type = TENSOR_F32, .n_dims = 1, .dims = {N}, .data = data, .size = (size_t)N * 4};
+}
+
+static double exact_activation(double x, nn_activation a)
+{
+  switch (a) {
+  case NN_NONE: return x;
+  case NN_RELU: return fmax(x, 0);
+  case NN_RELU6: return fmin(fmax(x, 0), 6);
+  case NN_GELU_ERF: return 0.5 * x * (1 + erf(x / sqrt(2.0)));
+  case NN_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  case NN_QUICK_GELU: return x / (1 + exp(-1.702 * x));
+  case NN_SILU: return x / (1 + exp(-x));
+  }
+  return 0;
+}
+
+static void linear_one(nn_context *c, int M, int N, int K, bool q8, bool transposed)
+{
+  float *w = numbers((size_t)N * (size_t)K, 1), *b = numbers((size_t)N, 1), *x = numbers((size_t)M * (size_t)K, 2), *y = malloc((size_t)M * (size_t)N * 4);
+  float *scale = numbers((size_t)N, 1), *residual = numbers((size_t)M * (size_t)N, 1);
+  tensor tw = transposed ? matrix(w, K, N) : matrix(w, N, K), tb = vector(b, N);
+  nn_activation act = (nn_activation)below(NN_SILU + 1);
+  nn_epilogue e = {act, below(2) ? scale : NULL, below(2) ? residual : NULL, (size_t)N};
+  arena a = ARENA_INIT;
+  nn_linear *l;
+  assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&tw, transposed, 0, 0, &tb}, 1, q8), 0);
+  assert_int_equal(nn_linear_n(l), N);
+  assert_int_equal(nn_linear_k(l), K);
+  nn_linear_forward(c, l, y, (size_t)N, x, (size_t)K, (size_t)M, &e);
+  for (int m = 0; m < M; m++)
+    for (int n = 0; n < N; n++) {
+      double sum = 0, size = 0;
+      for (int k = 0; k < K; k++) {
+        double product = (double)x[m * K + k] * (double)(transposed ? w[k * N + n] : w[n * K + k]);
+        sum += product;
+        size += fabs(product);
+      }
+      double want = exact_activation(sum + (double)b[n], act);
+      if (e.scale)
+        want *= (double)scale[n];
+      if (e.residual)
+        want += (double)residual[m * N + n];
+      double allowed = q8 ? 0.02 * sqrt(size * 2) + 0.02 : 1e-6 * size + 1e-5;
+      if (!(fabs((double)y[m * N + n] - want) <= allowed))
+        fail_msg("M %d N %d K %d q8 %d: %g, not %g", M, N, K, q8, (double)y[m * N + n], want);
+    }
+  arena_free(&a);
+  free(w);
+  free(b);
+  free(x);
+  free(y);
+  free(scale);
+  free(residual);
+}
+
+static void linear_is_the_product(void **state)
+{
+  (void)state;
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    nn_context *c = context(kinds[kind], 2);
+    if (!c)
+      continue;
+    for (int i = 0; i < 60; i++)
+      linear_one(c, 1 + below(30), 1 + below(70), 1 + below(150), i % 2, below(3) == 0);
+    done(c);
+  }
+}
+
+/* The same bits for one row alone, in a batch, and with any number of threads; for q8 also on every kind of processor. */
+static void rows_do_not_depend_on_their_neighbours(void **state)
+{
+  (void)state;
+  enum { M = 67, N = 85, K = 203 };
+  float *w = numbers(N * K, 1), *x = numbers(M * K, 3), *y = malloc(M * N * 4), *one = malloc(N * 4), *first_kind = malloc(M * N * 4);
+  tensor tw = matrix(w, N, K);
+  for (int q8 = 0; q8 < 2; q8++) {
+    arena a = ARENA_INIT;
+    nn_linear *l;
+    bool first = true;
+    assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&tw, false, 0, 0, NULL}, 1, q8), 0);
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
+      for (int threads = 1; threads <= 5; threads += 2) {
+        nn_context *c = context(kinds[kind], threads);
+        if (!c)
+          continue;
+        nn_linear_forward(c, l, y, N, x, K, M, NULL);
+        for (int m = 0; m < M; m++) {
+          nn_linear_forward(c, l, one, N, x + m * K, K, 1, NULL);
+          assert_memory_equal(one, y + m * N, N * 4);
+        }
+        if (q8 && !first)
+          assert_memory_equal(y, first_kind, M * N * 4);
+        memcpy(first_kind, y, M * N * 4);
+        first = false;
+        done(c);
+      }
+    arena_free(&a);
+  }
+  free(w);
+  free(x);
+  free(y);
+  free(one);
+  free(first_kind);
+}
+
+static void stacks_and_slices(void **state)
+{
+  (void)state;
+  enum { N = 12, K = 40 };
+  float *w = numbers(3 * N * K, 1), *b = numbers(3 * N, 1), *x = numbers(K, 1), whole[3 * N], part[N];
+  tensor all = matrix(w, 3 * N, K), bias = vector(b, 3 * N);
+  nn_context *c = context("generic", 1);
+  arena a = ARENA_INIT;
+  nn_linear *l;
+  nn_linear_source thirds[3] = {{&all, false, 2 * N, N, &bias}, {&all, false, 0, N, &bias}, {&all, false, N, N, NULL}};
+  assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&all, false, 0, 0, &bias}, 1, false), 0);
+  nn_linear_forward(c, l, whole, 3 * N, x, K, 1, NULL);
+  assert_int_equal(nn_linear_pack(&l, &a, thirds, 3, false), 0);
+  assert_int_equal(nn_linear_n(l), 3 * N);
+  float stacked[3 * N];
+  nn_linear_forward(c, l, stacked, 3 * N, x, K, 1, NULL);
+  assert_memory_equal(stacked, whole + 2 * N, sizeof part);
+  assert_memory_equal(stacked + N, whole, sizeof part);
+  assert_memory_not_equal(stacked + 2 * N, whole + N, sizeof part); /* without its bias */
+  assert_true(nn_linear_pack(&l, &a, &(nn_linear_source){&all, false, 3 * N - 1, 2, NULL}, 1, false) < 0);
+  arena_free(&a);
+  done(c);
+  free(w);
+  free(b);
+  free(x);
+}
+
+static void activations_are_close_to_exact(void **state)
+{
+  (void)state;
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    nn_context *c = context(kinds[kind], 1);
+    if (!c)
+      continue;
+    for (int act = NN_NONE; act <= NN_SILU; act++)
+      for (int round = 0; round < 40; round++) {
+        size_t n = (size_t)(1 + below(100));
+        double scale = round % 4 == 0 ? 0.01 : round % 4 == 1 ? 1 : round % 4 == 2 ? 10 : 200;
+        float *x = numbers(n, scale), *y = malloc(n * 4);
+        memcpy(y, x, n * 4);
+        nn_activate(c, y, n, (nn_activation)act);
+        for (size_t i = 0; i < n; i++) {
+          double want = exact_activation((double)x[i], (nn_activation)act);
+          if (!(fabs((double)y[i] - want) <= 1e-6 * fabs(want) + 5e-7 * fabs((double)x[i]) + 1e-30))
+            fail_msg("%s: activation %d of %g is %g, not %g", kinds[kind], act, (double)x[i], (double)y[i], want);
+        }
+        free(x);
+        free(y);
+      }
+    done(c);
+  }
+}
+
+static void softmax_and_norm(void **state)
+{
+  (void)state;
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    nn_context *c = context(kinds[kind], 1);
+    if (!c)
+      continue;
+    for (int round = 0; round < 60; round++) {
+      size_t n = (size_t)(1 + below(300));
+      float *x = numbers(n, 20), *y = malloc(n * 4), *gain = numbers(n, 2), *bias = numbers(n, 1);
+      double most = -1e9, sum = 0, mean = 0, variance = 0;
+      for (size_t i = 0; i < n; i++)
+        most = fmax(most, (double)x[i]);
+      for (size_t i = 0; i < n; i++) {
+        sum += exp((double)x[i] - most);
+        mean += (double)x[i] / (double)n;
+      }
+      for (size_t i = 0; i < n; i++)
+        variance += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+      memcpy(y, x, n * 4);
+      c->k->softmax(y, n);
+      for (size_t i = 0; i < n; i++)
+        assert_true(fabs((double)y[i] - exp((double)x[i] - most) / sum) < 1e-6);
+      assert_true(fabs((double)c->k->sum_exp(x, n, (float)most) - sum) < 1e-5 * sum);
+      nn_layer_norm(c, y, n, x, n, 1, n, gain, bias, 1e-5f);
+      for (size_t i = 0; i < n; i++) {
+        double want = ((double)x[i] - mean) / sqrt(variance + 1e-5) * (double)gain[i] + (double)bias[i];
+        assert_true(fabs((double)y[i] - want) < 1e-4);
+      }
+      free(x);
+      free(y);
+      free(gain);
+      free(bias);
+    }
+    done(c);
+  }
+}
+
+static void depthwise_is_the_convolution(void **state)
+{
+  (void)state;
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    nn_context *c = context(kinds[kind], 2);
+    if (!c)
+      continue;
+    for (int round = 0; round < 40; round++) {
+      int C = 1 + below(40), k = below(2) ? 3 : 5, stride = 1 + below(2), H = 1 + below(12), W = 1 + below(12), OH = (H + stride - 1) / stride, OW = (W + stride - 1) / stride;
+      int pad_y = ((OH - 1) * stride + k - H) / 2, pad_x = ((OW - 1) * stride + k - W) / 2;
+      pad_y = pad_y < 0 ? 0 : pad_y;
+      pad_x = pad_x < 0 ? 0 : pad_x;
+      float *w = numbers((size_t)(C * k * k), 1), *b = numbers((size_t)C, 1), *x = numbers((size_t)(H * W * C), 1), *y = malloc((size_t)(OH * OW * C) * 4);
+      tensor tw = {.name = "w", .type = TENSOR_F32, .n_dims = 4, .dims = {C, 1, k, k}, .data = w, .size = (size_t)(C * k * k) * 4}, tb = vector(b, C);
+      arena a = ARENA_INIT;
+      nn_depthwise *d;
+      assert_int_equal(nn_depthwise_pack(&d, &a, &tw, &tb, stride), 0);
+      nn_depthwise_forward(c, d, y, OH, OW, x, H, W, pad_y, pad_x, NN_RELU6);
+      for (int oy = 0; oy < OH; oy++)
+        for (int ox = 0; ox < OW; ox++)
+          for (int ch = 0; ch < C; ch++) {
+            double sum = (double)b[ch];
+            for (int ky = 0; ky < k; ky++)
+              for (int kx = 0; kx < k; kx++) {
+                int iy = oy * stride + ky - pad_y, ix = ox * stride + kx - pad_x;
+                if (iy >= 0 && iy < H && ix >= 0 && ix < W)
+                  sum += (double)x[(iy * W + ix) * C + ch] * (double)w[(ch * k + ky) * k + kx];
+              }
+            assert_true(fabs((double)y[(oy * OW + ox) * C + ch] - fmin(fmax(sum, 0), 6)) < 1e-5);
+          }
+      arena_free(&a);
+      free(w);
+      free(b);
+      free(x);
+      free(y);
+    }
+    done(c);
+  }
+}
+
+/* Attention in double, with the mask that nn.h describes. */
+static void attention_is_softmax_of_products(void **state)
+{
+  (void)state;
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    nn_context *c = context(kinds[kind], 2);
+    if (!c)
+      continue;
+    for (int round = 0; round < 40; round++) {
+      int heads = 1 + below(4), size = 1 + below(70), keys = 1 + below(50), queries = 1 + below(keys), ld = heads * size, prefix = below(2) ? below(keys) : 0;
+      nn_attention a = {heads, size, 0.3f, below(2), prefix};
+      float *q = numbers((size_t)(queries * ld), 1), *k = numbers((size_t)(keys * ld), 1), *v = numbers((size_t)(keys * ld), 1), *out = malloc((size_t)(queries * ld) * 4);
+      float *weights = malloc((size_t)(heads * queries * keys) * 4);
+      nn_attention_forward(c, &a, out, (size_t)ld, q, (size_t)ld, (size_t)queries, k, (size_t)ld, v, (size_t)ld, (size_t)keys, weights);
+      for (int h = 0; h < heads; h++)
+        for (int i = 0; i < queries; i++) {
+          int n = keys;
+          if (a.causal)
+            n = keys - queries + i + 1 < prefix ? prefix : keys - queries + i + 1;
+          double scores[64], total = 0;
+          for (int t = 0; t < n; t++) {
+            scores[t] = 0;
+            for (int d = 0; d < size; d++)
+              scores[t] += (double)q[i * ld + h * size + d] * (double)k[t * ld + h * size + d];
+            scores[t] = exp(scores[t] * (double)0.3f);
+            total += scores[t];
+          }
+          for (int d = 0; d < size; d++) {
+            double sum = 0;
+            for (int t = 0; t < n; t++)
+              sum += scores[t] / total * (double)v[t * ld + h * size + d];
+            assert_true(fabs((double)out[i * ld + h * size + d] - sum) < 1e-5);
+          }
+          for (int t = 0; t < keys; t++)
+            assert_true(fabs((double)weights[(h * queries + i) * keys + t] - (t < n ? scores[t] / total : 0)) < 1e-5);
+        }
+      /* One query over an index that is the identity gives the last row again. */
+      int32_t index[64], length = keys;
+      float *step = malloc((size_t)ld * 4);
+      for (int t = 0; t < keys; t++)
+        index[t] = t;
+      nn_attention_step(c, &a, step, (size_t)ld, q + (queries - 1) * ld, (size_t)ld, 1, k, (size_t)ld, v, (size_t)ld, below(2) ? index : NULL, 64, &length, NULL, 0);
+      for (int d = 0; d < ld; d++)
+        assert_true(fabs((double)step[d] - (double)out[(queries - 1) * ld + d]) < 1e-5);
+      free(q);
+      free(k);
+      free(v);
+      free(out);
+      free(weights);
+      free(step);
+    }
+    done(c);
+  }
+}
+
+static void unknown_kinds_are_refused(void **state)
+{
+  (void)state;
+  nn_context *c;
+  setenv("OPIS_CPU", "6502", 1);
+  assert_int_equal(nn_context_new(&c, NULL), OPIS_EINVALID);
+  unsetenv("OPIS_CPU");
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(linear_is_the_product),
+    cmocka_unit_test(rows_do_not_depend_on_their_neighbours),
+    cmocka_unit_test(stacks_and_slices),
+    cmocka_unit_test(activations_are_close_to_exact),
+    cmocka_unit_test(softmax_and_norm),
+    cmocka_unit_test(depthwise_is_the_convolution),
+    cmocka_unit_test(attention_is_softmax_of_products),
+    cmocka_unit_test(unknown_kinds_are_refused),
+  };
+  return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
+}
