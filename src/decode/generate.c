@@ -1,304 +1,360 @@
-/* The searches, written after transformers/generation/utils.py (_sample without sampling, _beam_search) of version 4.57. All scores are float32, as there. */
 #include "decode/generate.h"
 
-#include "decode/processors.h"
-#include "decode/top.h"
-#include "nn/nn.h"
+#include "decode/logits.h"
 #include "util/error.h"
-#include <opis/describe.h>
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const float NEVER = -1e9f; /* Transformers' score of what is not there */
+/* A row of tokens with, beside each generated one, the beam that chose it. */
+typedef struct row {
+  int32_t *tokens, *path; /* [max_length] each */
+  size_t n;
+  float score; /* running rows: sum of log-probabilities; finished ones: after the length penalty */
+} row;
 
-/* One row of tokens in the making or finished. */
-typedef struct beam {
-  int32_t *tokens; /* [max_length] */
-  int32_t *path;   /* [max_length]: which beam chose the token; -1 for the prompt */
-  float score;     /* running: the sum; finished: divided by the length penalty */
-  bool finished;
-} beam;
+struct search {
+  generate_options o;
+  int32_t *eos;
+  size_t beams, vocab, n_prompt, max_length, keep;
+  row *rows;                      /* [3 x beams]: what the three below divide among themselves */
+  row *running, *next, *finished; /* [beams] each; `next` is where the new state is built */
+  size_t live, n_finished;
+  logits_candidate *best; /* [keep] */
+  int32_t *tokens;        /* [max(n_prompt, beams)]: what is fed next */
+  int32_t *source;        /* [beams] */
+  bool first, done;
+  double log_sum; /* greedy: sum of the chosen tokens' log-probabilities */
+  int32_t *memory;
+};
 
-typedef struct search {
-  const generate_options *o;
-  const generate_model *m;
-  size_t B, K, n_prompt, n;                /* n: tokens in each running row */
-  beam *running, *next, *results, *merged; /* [B] each */
-  float *logits;                           /* [B, vocab] */
-  top_item *top;                           /* [K], index = beam * vocab + token */
-  int32_t *tokens, *source;                /* [B] of the coming step */
-  void *memory;
-} search;
+/* --- options --- */
 
-static bool is_end(const generate_options *o, int32_t token)
+static int check_options(const generate_options *o, const int32_t *prompt, size_t n_prompt)
 {
-  for (int i = 0; i < o->n_eos; i++)
-    if (o->eos[i] == token)
+  if (o->vocab < 2)
+    return error_set(OPIS_EINVALID, "vocabulary: %d tokens are too few", o->vocab);
+  if (o->beams < 1 || o->beams > GENERATE_MAX_BEAMS)
+    return error_set(OPIS_EINVALID, "beams: %d is outside 1 to %d", o->beams, GENERATE_MAX_BEAMS);
+  if (o->max_length < 1 || o->max_length > GENERATE_MAX_LENGTH)
+    return error_set(OPIS_EINVALID, "max_length: %d is outside 1 to %d", o->max_length, GENERATE_MAX_LENGTH);
+  if (o->min_length < 0)
+    return error_set(OPIS_EINVALID, "min_length: %d is negative", o->min_length);
+  if (o->candidates < 1 || o->candidates > o->beams)
+    return error_set(OPIS_EINVALID, "candidates: %d is outside 1 to beams (%d)", o->candidates, o->beams);
+  if (!isfinite(o->length_penalty))
+    return error_set(OPIS_EINVALID, "length_penalty: not a finite number");
+  if (!isfinite(o->repetition_penalty) || o->repetition_penalty <= 0)
+    return error_set(OPIS_EINVALID, "repetition_penalty: must be above 0");
+  if (o->no_repeat_ngram < 0)
+    return error_set(OPIS_EINVALID, "no_repeat_ngram: %d is negative", o->no_repeat_ngram);
+  if (o->early_stopping < 0 || o->early_stopping > 2)
+    return error_set(OPIS_EINVALID, "early_stopping: %d is none of its values", o->early_stopping);
+  if (o->n_eos < 0 || o->n_eos > 1024)
+    return error_set(OPIS_EINVALID, "end tokens: %d of them are too many", o->n_eos);
+  if (n_prompt < 1 || n_prompt >= (size_t)o->max_length)
+    return error_set(OPIS_EINVALID, "max_length: %d leaves no room behind a prompt of %zu tokens", o->max_length, n_prompt);
+  for (size_t i = 0; i < n_prompt; i++)
+    if (prompt[i] < 0 || prompt[i] >= o->vocab)
+      return error_set(OPIS_EINVALID, "prompt: token %d is outside the vocabulary of %d", prompt[i], o->vocab);
+  return 0;
+}
+
+int search_new(search **out, const generate_options *options, const int32_t *prompt, size_t n_prompt)
+{
+  *out = NULL;
+  int status = check_options(options, prompt, n_prompt);
+  if (status < 0)
+    return status;
+  search *s = calloc(1, sizeof *s);
+  if (!s)
+    return error_nomem();
+  s->o = *options;
+  s->beams = (size_t)options->beams;
+  s->vocab = (size_t)options->vocab;
+  s->n_prompt = n_prompt;
+  s->max_length = (size_t)options->max_length;
+  s->keep = (size_t)(options->n_eos > 1 ? 1 + options->n_eos : 2) * s->beams;
+
+  size_t n_eos = (size_t)options->n_eos, n_rows = 3 * s->beams, feed = n_prompt > s->beams ? n_prompt : s->beams;
+  s->rows = calloc(n_rows, sizeof *s->rows);
+  s->best = calloc(s->keep, sizeof *s->best);
+  s->memory = malloc((n_rows * 2 * s->max_length + n_eos + feed + s->beams) * sizeof *s->memory);
+  if (!s->rows || !s->best || !s->memory) {
+    search_free(s);
+    return error_nomem();
+  }
+  int32_t *p = s->memory;
+  for (size_t i = 0; i < n_rows; i++) {
+    s->rows[i].tokens = p;
+    s->rows[i].path = p + s->max_length;
+    p += 2 * s->max_length;
+  }
+  s->running = s->rows;
+  s->next = s->running + s->beams;
+  s->finished = s->next + s->beams;
+  s->eos = p;
+  s->tokens = s->eos + n_eos;
+  s->source = s->tokens + feed;
+  if (n_eos)
+    memcpy(s->eos, options->eos, n_eos * sizeof *s->eos);
+  s->o.eos = s->eos;
+
+  memcpy(s->running[0].tokens, prompt, n_prompt * sizeof *prompt);
+  for (size_t i = 0; i < n_prompt; i++)
+    s->running[0].path[i] = -1;
+  s->running[0].n = n_prompt;
+  memcpy(s->tokens, prompt, n_prompt * sizeof *prompt);
+  s->live = 1;
+  s->first = true;
+  *out = s;
+  return 0;
+}
+
+void search_free(search *s)
+{
+  if (!s)
+    return;
+  free(s->rows);
+  free(s->best);
+  free(s->memory);
+  free(s);
+}
+
+bool search_done(const search *s)
+{
+  return s->done;
+}
+
+search_input search_feed(const search *s)
+{
+  return s->first ? (search_input){s->tokens, s->n_prompt, NULL, 1} : (search_input){s->tokens, s->live, s->source, s->live};
+}
+
+/* --- one step --- */
+
+static bool is_end(const search *s, int32_t token)
+{
+  for (int i = 0; i < s->o.n_eos; i++)
+    if (s->eos[i] == token)
       return true;
   return false;
 }
 
-static beam *beams_from(char **at, size_t B, size_t length)
+static void process(const search *s, float *x, const row *r)
 {
-  beam *b = (beam *)(void *)*at;
-  *at += B * sizeof *b;
-  for (size_t i = 0; i < B; i++) {
-    b[i].tokens = (int32_t *)(void *)*at;
-    b[i].path = b[i].tokens + length;
-    *at += 2 * length * sizeof(int32_t);
-  }
-  return b;
+  if (s->o.repetition_penalty != 1.0)
+    logits_repetition_penalty(x, r->tokens, r->n, (float)s->o.repetition_penalty);
+  if (s->o.no_repeat_ngram > 0)
+    logits_no_repeat_ngram(x, r->tokens, r->n, (size_t)s->o.no_repeat_ngram);
+  if (s->o.min_length > 0 && r->n < (size_t)s->o.min_length)
+    logits_forbid(x, s->vocab, s->eos, s->o.n_eos);
 }
 
-/* All memory of a search in one piece: nothing is allocated on the way of a token. */
-static int search_new(search *s, const generate_options *o, const generate_model *m, const int32_t *prompt, size_t n_prompt)
+static void row_copy(row *to, const row *from)
 {
-  size_t B = (size_t)o->beams, ends = (size_t)(o->n_eos > 0 ? o->n_eos : 0), L = (size_t)o->max_length, V = (size_t)o->vocab;
-  *s = (search){.o = o, .m = m, .B = B, .K = (1 + ends > 2 ? 1 + ends : 2) * B, .n_prompt = n_prompt, .n = n_prompt};
-  size_t one = B * (sizeof(beam) + 2 * L * sizeof(int32_t));
-  one = (one + 7) / 8 * 8;
-  size_t size = 4 * one + B * V * sizeof(float) + s->K * sizeof(top_item) + 2 * B * sizeof(int32_t);
-  char *at = s->memory = calloc(1, size);
-  if (!at)
-    return error_nomem();
-  beam **lists[] = {&s->running, &s->next, &s->results, &s->merged};
-  for (size_t i = 0; i < 4; i++) {
-    char *begin = at;
-    *lists[i] = beams_from(&at, B, L);
-    at = begin + one;
-  }
-  s->logits = (float *)(void *)at;
-  s->top = (top_item *)(void *)(s->logits + B * V);
-  s->tokens = (int32_t *)(void *)(s->top + s->K);
-  s->source = s->tokens + B;
-  for (size_t i = 0; i < B; i++) {
-    memcpy(s->running[i].tokens, prompt, n_prompt * sizeof *prompt);
-    memset(s->running[i].path, -1, n_prompt * sizeof *prompt);
-    s->running[i].score = i == 0 ? 0 : NEVER;
-    s->results[i].score = NEVER;
+  memcpy(to->tokens, from->tokens, from->n * sizeof *from->tokens);
+  memcpy(to->path, from->path, from->n * sizeof *from->path);
+  to->n = from->n;
+  to->score = from->score;
+}
+
+static void row_extend(row *to, const row *from, int32_t token, int32_t beam, float score)
+{
+  row_copy(to, from);
+  to->tokens[to->n] = token;
+  to->path[to->n] = beam;
+  to->n++;
+  to->score = score;
+}
+
+static int not_numbers(void)
+{
+  return error_set(OPIS_EFORMAT, "model: its logits are no finite numbers, or the options forbid every token");
+}
+
+static int advance_greedy(search *s, float *logits)
+{
+  row *r = &s->running[0];
+  process(s, logits, r);
+  int64_t token = logits_argmax(logits, s->vocab);
+  if (token < 0)
+    return not_numbers();
+  s->log_sum += (double)logits_log_softmax_at(logits, s->vocab, (size_t)token);
+  r->tokens[r->n] = (int32_t)token;
+  r->path[r->n] = 0;
+  r->n++;
+  s->tokens[0] = (int32_t)token;
+  s->source[0] = 0;
+  s->done = r->n >= s->max_length || is_end(s, (int32_t)token);
+  if (s->done) {
+    row_copy(&s->finished[0], r);
+    s->finished[0].score = (float)(s->log_sum / (double)(r->n - s->n_prompt));
+    s->n_finished = 1;
+    s->live = 0;
   }
   return 0;
 }
 
-/* dst becomes src with one more token; score and state are the caller's to set. */
-static void extend(beam *dst, const beam *src, size_t n, int32_t token, int32_t from)
+/* Puts a finished row among the best `beams`: behind those that are as good, as they came before. */
+static void finish(search *s, const row *from, const logits_candidate *c, float score)
 {
-  memcpy(dst->tokens, src->tokens, n * sizeof *dst->tokens);
-  memcpy(dst->path, src->path, n * sizeof *dst->path);
-  dst->tokens[n] = token;
-  dst->path[n] = from;
-}
-
-static int tell(const search *s, const beam *b, size_t n)
-{
-  return s->m->progress ? s->m->progress(s->m->user, b->tokens, n) : 0;
-}
-
-static int give(generate_result *r, const beam *b, size_t n, double score)
-{
-  r->tokens = malloc(2 * n * sizeof *r->tokens);
-  if (!r->tokens)
-    return error_nomem();
-  r->beam_path = r->tokens + n;
-  memcpy(r->tokens, b->tokens, n * sizeof *b->tokens);
-  memcpy(r->beam_path, b->path, n * sizeof *b->path);
-  r->n = n;
-  r->score = score;
-  return 0;
-}
-
-/* ---- greedy ---- */
-
-static int greedy(search *s, const int32_t *prompt)
-{
-  const generate_options *o = s->o;
-  beam *b = &s->running[0];
-  const int32_t *tokens = prompt;
-  size_t n_tokens = s->n_prompt;
-  double sum = 0;
-  for (;;) {
-    int code = s->m->step(s->m->user, s->logits, tokens, n_tokens, NULL, 1);
-    if (code < 0)
-      return code;
-    processors_apply(s->logits, o, b->tokens, s->n);
-    size_t kept = 0;
-    top_offer(s->top, &kept, 1, s->logits, (size_t)o->vocab, 0);
-    int32_t best = s->top[0].index;
-    nn_log_softmax(s->logits, (size_t)o->vocab);
-    sum += s->logits[best];
-    b->tokens[s->n] = best;
-    b->path[s->n] = 0;
-    s->n++;
-    code = tell(s, b, s->n);
-    if (code < 0)
-      return code;
-    if (is_end(o, best) || s->n == (size_t)o->max_length)
-      break;
-    tokens = &b->tokens[s->n - 1];
-    n_tokens = 1;
-    s->source[0] = 0;
-  }
-  s->results[0] = *b;
-  s->results[0].score = (float)(sum / (double)(s->n - s->n_prompt));
-  s->results[0].finished = true;
-  return 0;
-}
-
-/* ---- beams ---- */
-
-/* The best K continuations of the live beams: log_softmax, then the processors, then the running score. */
-static void rank(search *s, size_t live, size_t *kept)
-{
-  size_t V = (size_t)s->o->vocab;
-  bool any = processors_any(s->o);
-  *kept = 0;
-  for (size_t b = 0; b < live; b++) {
-    float *scores = s->logits + b * V;
-    nn_log_softmax(scores, V);
-    if (any)
-      processors_apply(scores, s->o, s->running[b].tokens, s->n);
-    float before = s->running[b].score;
-    if (before != 0)
-      for (size_t i = 0; i < V; i++)
-        scores[i] += before;
-    top_offer(s->top, kept, s->K, scores, V, (int32_t)(b * V));
-  }
-}
-
-/* Puts a finished row among the results, which stay sorted; those that were there first win among equals. */
-static void enter(search *s, const beam *from, int32_t token, int32_t beam_index, float score)
-{
-  size_t B = s->B;
-  if (!(score > s->results[B - 1].score))
+  size_t at = s->n_finished;
+  while (at > 0 && s->finished[at - 1].score < score)
+    at--;
+  if (at == s->beams)
     return;
-  size_t at = B - 1;
-  beam spare = s->results[B - 1];
-  for (; at > 0 && s->results[at - 1].score < score; at--)
-    s->results[at] = s->results[at - 1];
-  extend(&spare, from, s->n, token, beam_index);
-  spare.score = score;
-  spare.finished = true;
-  s->results[at] = spare;
+  size_t last = s->n_finished < s->beams ? s->n_finished++ : s->beams - 1;
+  row spare = s->finished[last];
+  memmove(&s->finished[at + 1], &s->finished[at], (last - at) * sizeof *s->finished);
+  s->finished[at] = spare;
+  row_extend(&s->finished[at], from, c->token, c->beam, score);
 }
 
-static bool all_finished(const search *s)
+/* G^length_penalty as the float32 a float32 tensor is divided by. */
+static float length_divisor(const search *s, size_t generated)
 {
-  for (size_t i = 0; i < s->B; i++)
-    if (!s->results[i].finished)
-      return false;
-  return true;
+  return (float)pow((double)generated, s->o.length_penalty);
 }
 
-/* Whether the best running row could still enter the results (Transformers' _check_early_stop_heuristic). */
-static bool can_improve(const search *s)
+static int advance_beams(search *s, float *logits)
 {
-  const generate_options *o = s->o;
-  bool longest = o->early_stopping == OPIS_EARLY_STOPPING_NEVER && o->length_penalty > 0;
-  double length = longest ? (double)o->max_length - (double)s->n_prompt : (double)s->n - (double)s->n_prompt;
-  float best = s->running[0].score / (float)pow(length, o->length_penalty);
-  return best > (all_finished(s) ? s->results[s->B - 1].score : NEVER);
-}
-
-/* One token for every beam; *over says whether the search has ended. */
-static int advance(search *s, size_t *live, bool *over)
-{
-  const generate_options *o = s->o;
-  size_t V = (size_t)o->vocab, kept, next = 0;
-  bool full = o->early_stopping == OPIS_EARLY_STOPPING_TRUE && all_finished(s), last = s->n + 1 == (size_t)o->max_length;
-  float divisor = (float)pow((double)(s->n + 1 - s->n_prompt), o->length_penalty);
-  rank(s, *live, &kept);
-  for (size_t r = 0; r < kept; r++) {
-    size_t from = (size_t)s->top[r].index / V;
-    int32_t token = (int32_t)((size_t)s->top[r].index % V);
-    bool ends = last || is_end(o, token);
-    if (ends && r < s->B && !full)
-      enter(s, &s->running[from], token, (int32_t)from, s->top[r].score / divisor);
-    if (!ends && next < s->B) {
-      beam *to = &s->next[next];
-      extend(to, &s->running[from], s->n, token, (int32_t)from);
-      to->score = s->top[r].score;
-      s->tokens[next] = token;
-      s->source[next] = (int32_t)from;
-      next++;
+  size_t n = 0, length = s->running[0].n;
+  for (size_t b = 0; b < s->live; b++) {
+    float *x = logits + b * s->vocab;
+    if (logits_log_softmax(x, s->vocab) < 0)
+      return not_numbers();
+    process(s, x, &s->running[b]);
+    logits_top(s->best, &n, s->keep, x, s->vocab, s->running[b].score, (int32_t)b);
+  }
+  bool full = length + 1 >= s->max_length;
+  float divisor = length_divisor(s, length + 1 - s->n_prompt);
+  size_t live = 0;
+  for (size_t i = 0; i < n; i++) {
+    const logits_candidate *c = &s->best[i];
+    const row *from = &s->running[c->beam];
+    if (full || is_end(s, c->token)) {
+      if (i < s->beams) /* the ranks behind are only there so that enough unfinished ones are among them */
+        finish(s, from, c, c->value / divisor);
+    } else if (live < s->beams) {
+      row_extend(&s->next[live], from, c->token, c->beam, c->value);
+      s->tokens[live] = c->token;
+      s->source[live] = c->beam;
+      live++;
     }
   }
-  beam *swap = s->running;
+  row *swap = s->running;
   s->running = s->next;
   s->next = swap;
-  s->n++;
-  *live = next;
-  *over = next == 0 || !can_improve(s) || (o->early_stopping == OPIS_EARLY_STOPPING_TRUE && all_finished(s));
-  return 0;
-}
-
-static int beam_search(search *s, const int32_t *prompt)
-{
-  size_t live = 1;
-  bool over = false;
-  int code = s->m->step(s->m->user, s->logits, prompt, s->n_prompt, NULL, 1);
-  while (code == 0) {
-    code = advance(s, &live, &over);
-    if (code == 0)
-      code = tell(s, over && s->results[0].finished ? &s->results[0] : &s->running[0], s->n);
-    if (over || code < 0)
-      break;
-    code = s->m->step(s->m->user, s->logits, s->tokens, live, s->source, live);
+  s->live = live;
+  s->done = live == 0;
+  if (s->done && s->n_finished == 0)
+    return not_numbers();
+  if (!s->done && s->n_finished == s->beams) {
+    size_t generated = length + 1 - s->n_prompt;
+    size_t reach = s->o.early_stopping == 2 && s->o.length_penalty > 0 ? s->max_length - s->n_prompt : generated;
+    bool improvable = s->running[0].score / length_divisor(s, reach) > s->finished[s->beams - 1].score;
+    s->done = s->o.early_stopping == 1 || !improvable;
   }
-  return code;
-}
-
-/* ---- both ---- */
-
-static size_t row_length(const generate_options *o, const beam *b, size_t n_prompt, size_t most)
-{
-  for (size_t i = n_prompt; i < most; i++)
-    if (is_end(o, b->tokens[i]))
-      return i + 1;
-  return most;
-}
-
-static int check(const generate_options *o, const int32_t *prompt, size_t n_prompt)
-{
-  if (o->beams < 1 || o->candidates < 1 || o->candidates > o->beams || o->vocab < 1 || n_prompt < 1)
-    return error_set(OPIS_EINVALID, "a search needs 1 or more beams, at most as many candidates, a vocabulary and a start token");
-  if ((size_t)o->vocab * (size_t)o->beams > INT32_MAX)
-    return error_set(OPIS_ELIMIT, "%d beams over a vocabulary of %d are too many", o->beams, o->vocab);
-  if (o->max_length <= 0 || n_prompt >= (size_t)o->max_length)
-    return error_set(OPIS_EINVALID, "max_length: %d leaves no room after the %zu tokens of start and prompt", o->max_length, n_prompt);
-  for (size_t i = 0; i < n_prompt; i++)
-    if (prompt[i] < 0 || prompt[i] >= o->vocab)
-      return error_set(OPIS_EINVALID, "prompt: token %d is outside the vocabulary of %d", prompt[i], o->vocab);
-  for (int i = 0; i < o->n_eos; i++)
-    if (o->eos[i] < 0 || o->eos[i] >= o->vocab)
-      return error_set(OPIS_EINVALID, "eos_token_id: %d is outside the vocabulary of %d", o->eos[i], o->vocab);
   return 0;
 }
 
-int generate(generate_result *results, size_t *n_results, const generate_options *o, const int32_t *prompt, size_t n_prompt, const generate_model *model)
+int search_advance(search *s, float *logits)
 {
-  search s;
+  if (s->done)
+    return error_set(OPIS_EINTERNAL, "search: advanced behind its end");
+  int status = s->beams == 1 ? advance_greedy(s, logits) : advance_beams(s, logits);
+  s->first = false;
+  if (status < 0)
+    s->done = true;
+  return status;
+}
+
+/* --- results --- */
+
+static size_t common_prefix(size_t n, const row *a, const row *b)
+{
+  size_t i = 0;
+  while (i < n && i < b->n && a->tokens[i] == b->tokens[i])
+    i++;
+  return i;
+}
+
+void search_best(const search *s, const int32_t **tokens, size_t *n, size_t *settled)
+{
+  const row *best = s->live > 0 ? &s->running[0] : &s->finished[0];
+  if (s->n_finished > 0 && s->live > 0 && s->finished[0].score >= best->score / length_divisor(s, best->n > s->n_prompt ? best->n - s->n_prompt : 1))
+    best = &s->finished[0];
+  if (s->done && s->n_finished > 0)
+    best = &s->finished[0];
+  *tokens = best->tokens;
+  *n = *settled = best->n;
+  if (s->done)
+    return;
+  for (size_t b = 0; b < s->live; b++)
+    *settled = common_prefix(*settled, best, &s->running[b]);
+  for (size_t b = 0; b < s->n_finished; b++)
+    *settled = common_prefix(*settled, best, &s->finished[b]);
+}
+
+int search_results(generate_result *results, size_t *n_results, const search *s)
+{
   *n_results = 0;
-  int code = check(o, prompt, n_prompt);
-  if (code < 0)
-    return code;
-  code = search_new(&s, o, model, prompt, n_prompt);
-  if (code == 0)
-    code = o->beams == 1 ? greedy(&s, prompt) : beam_search(&s, prompt);
-  size_t n = 0;
-  for (; code == 0 && n < (size_t)o->candidates && s.results[n].finished; n++)
-    code = give(&results[n], &s.results[n], row_length(o, &s.results[n], n_prompt, s.n), s.results[n].score);
-  free(s.memory);
-  if (code < 0)
-    while (n > 0)
-      generate_result_free(&results[--n]);
-  *n_results = n;
-  return code;
+  if (!s->done)
+    return error_set(OPIS_EINTERNAL, "search: asked for results before its end");
+  size_t wanted = (size_t)s->o.candidates;
+  for (size_t i = 0; i < wanted && i < s->n_finished; i++) {
+    const row *r = &s->finished[i];
+    int32_t *p = malloc(2 * r->n * sizeof *p);
+    if (!p) {
+      while (i-- > 0)
+        generate_result_free(&results[i]);
+      *n_results = 0;
+      return error_nomem();
+    }
+    memcpy(p, r->tokens, r->n * sizeof *p);
+    memcpy(p + r->n, r->path, r->n * sizeof *p);
+    results[i] = (generate_result){.tokens = p, .n = r->n, .score = (double)r->score, .beam_path = p + r->n};
+    *n_results = i + 1;
+  }
+  return 0;
 }
 
 void generate_result_free(generate_result *r)
 {
+  if (!r)
+    return;
   free(r->tokens);
-  *r = (generate_result){0};
+  memset(r, 0, sizeof *r);
+}
+
+int generate(generate_result *results, size_t *n_results, const generate_options *options, const int32_t *prompt, size_t n_prompt, const generate_model *model)
+{
+  *n_results = 0;
+  search *s;
+  int status = search_new(&s, options, prompt, n_prompt);
+  if (status < 0)
+    return status;
+  float *logits = NULL;
+  size_t bytes = (s->beams * s->vocab * sizeof *logits + 63) & ~(size_t)63;
+  logits = aligned_alloc(64, bytes);
+  if (!logits)
+    status = error_nomem();
+  while (status == 0 && !s->done) {
+    search_input in = search_feed(s);
+    status = model->step(model->user, logits, in.tokens, in.n_tokens, in.source, in.live);
+    if (status == 0)
+      status = search_advance(s, logits);
+    if (status == 0 && model->progress) {
+      const int32_t *tokens;
+      size_t n, settled;
+      search_best(s, &tokens, &n, &settled);
+      status = model->progress(model->user, tokens, n, settled);
+    }
+  }
+  if (status == 0)
+    status = search_results(results, n_results, s);
+  free(logits);
+  search_free(s);
+  return status;
 }

@@ -1,4 +1,6 @@
-/* Greedy and beam search as Transformers 4.57 does them (docs/architecture.md says where each rule comes from). Knows nothing of pictures or layers: it asks for logits. */
+/* Greedy and beam search as Transformers 4.57 does them (docs/architecture.md says where each rule comes from). Knows nothing of pictures or layers: it asks for logits.
+ *
+ * A search belongs to one thread at a time. Everything is float32, as there: log_softmax, sums and scores. */
 #ifndef DECODE_GENERATE_H
 #define DECODE_GENERATE_H
 
@@ -7,36 +9,68 @@
 #include <stdint.h>
 
 typedef struct generate_options {
-  int beams;                  /* 1: greedy */
-  int max_length, min_length; /* of the whole row, prompt included */
-  double length_penalty;
-  int early_stopping; /* enum opis_early_stopping without MODEL */
-  int no_repeat_ngram;
-  double repetition_penalty;
-  int candidates;
-  const int32_t *eos; /* end ids */
+  int beams;                  /* 1: greedy; at most GENERATE_MAX_BEAMS */
+  int max_length, min_length; /* of the whole row, prompt included; max_length at most GENERATE_MAX_LENGTH */
+  double length_penalty;      /* a finished row's score is its sum of log-probabilities / (generated tokens ^ length_penalty) */
+  int early_stopping;         /* enum opis_early_stopping without MODEL */
+  int no_repeat_ngram;        /* 0: off */
+  double repetition_penalty;  /* above 0; 1: off */
+  int candidates;             /* rows wanted, at most beams */
+  const int32_t *eos;         /* end ids */
   int n_eos;
   int vocab;
 } generate_options;
 
-/* The model's side of a search over one picture. */
-typedef struct generate_model {
-  /* Feeds one token for each of `live` beams and writes the logits of the next: logits [live, vocab]. Beam b of this step continues beam source[b] of the step before (the cache is
-   * reordered by index); at the first step the whole prompt is fed for beam 0 alone, and live is 1: tokens [n_tokens], source NULL. */
-  int (*step)(void *user, float *logits, const int32_t *tokens, size_t n_tokens, const int32_t *source, size_t live);
-  /* After every step, the best row so far; other than 0 ends the search with that code (cancelled, timed out). May be NULL. */
-  int (*progress)(void *user, const int32_t *row, size_t n);
-  void *user;
-} generate_model;
+#define GENERATE_MAX_BEAMS 256
+#define GENERATE_MAX_LENGTH 65536
 
 typedef struct generate_result {
-  int32_t *tokens; /* from the start token up to and including the first end token after the prompt */
+  int32_t *tokens; /* from the start token up to and including the first end token after the prompt, or up to max_length */
   size_t n;
   double score;
   int32_t *beam_path; /* [n]: for generated token i, which beam's row of step i chose it (to find its attention); -1 for the prompt */
 } generate_result;
 
-/* results [options->candidates], best first, in one malloc'ed piece each; *n_results is how many there are. prompt holds the start token and whatever follows it. */
+/* The search as an object that is fed from outside, so that the beams of several pictures can share one pass through the decoder:
+ *
+ *   while (!search_done(s)) {
+ *     feed search_feed()'s tokens, reorder the cache by its source, compute logits [live, vocab]
+ *     search_advance(s, logits)
+ *   }
+ */
+typedef struct search search;
+
+/* What the decoder is to be fed next. At the first step that is the whole prompt, for beam 0 alone: live 1, source NULL. Later one token for each live beam: n_tokens == live, and beam b
+ * continues beam source[b] of the step before. Live beams are 0 .. live - 1; dead ones are not fed. */
+typedef struct search_input {
+  const int32_t *tokens; /* [n_tokens] */
+  size_t n_tokens;
+  const int32_t *source; /* [live], or NULL */
+  size_t live;
+} search_input;
+
+/* prompt: the start token and whatever follows it; the options and prompt are copied. OPIS_EINVALID (an option or id outside its range, the message has the option's name), OPIS_ENOMEM. */
+int search_new(search **out, const generate_options *options, const int32_t *prompt, size_t n_prompt);
+bool search_done(const search *s);
+search_input search_feed(const search *s); /* valid until the next search_advance */
+/* logits: [live, vocab] of the tokens that come next; overwritten. OPIS_EFORMAT when they are no numbers. */
+int search_advance(search *s, float *logits);
+/* The best row so far (valid until the next search_advance), and how many of its first tokens no later step can change. */
+void search_best(const search *s, const int32_t **row, size_t *n, size_t *settled);
+/* Results of a search that is done: see generate(). */
+int search_results(generate_result *results, size_t *n_results, const search *s);
+void search_free(search *s);
+
+/* The model's side of a search over one picture. */
+typedef struct generate_model {
+  /* Feeds what search_input describes and writes logits [live, vocab]. */
+  int (*step)(void *user, float *logits, const int32_t *tokens, size_t n_tokens, const int32_t *source, size_t live);
+  /* After every step, the best row so far, of which the first `settled` tokens stay as they are; other than 0 ends the search with that code (cancelled, timed out). May be NULL. */
+  int (*progress)(void *user, const int32_t *row, size_t n, size_t settled);
+  void *user;
+} generate_model;
+
+/* results [options->candidates], best first, in one malloc'ed piece each; *n_results is how many there are (fewer than wanted only when the vocabulary is too small for more). */
 int generate(generate_result *results, size_t *n_results, const generate_options *options, const int32_t *prompt, size_t n_prompt, const generate_model *model);
 void generate_result_free(generate_result *r);
 
