@@ -20,7 +20,7 @@ typedef struct names {
 
 static const names vit = {"vit", "embeddings.cls_token", "embeddings.position_embeddings", "embeddings.patch_embeddings.projection", NULL, "encoder.layer.%d.", "layernorm_before",
   "attention.attention.query|attention.attention.key|attention.attention.value", "attention.output.dense", "layernorm_after", "intermediate.dense", "output.dense", NULL, NULL, "layernorm", false,
-  "gelu", 1e-12, 16, false};
+  "gelu", 1e-12, 16, true};
 static const names dinov2 = {"dinov2", "embeddings.cls_token", "embeddings.position_embeddings", "embeddings.patch_embeddings.projection", NULL, "encoder.layer.%d.", "norm1",
   "attention.attention.query|attention.attention.key|attention.attention.value", "attention.output.dense", "norm2", "mlp.fc1", "mlp.fc2", "layer_scale1.lambda1", "layer_scale2.lambda1", "layernorm",
   false, "gelu", 1e-6, 14, true};

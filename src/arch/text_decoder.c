@@ -1,0 +1,152 @@
+/* What the decoders are made of: names and flags of GPT-2, BLIP's BERT and GIT's. */
+#include "arch/text_decoder.h"
+
+#include "util/error.h"
+
+#include <math.h>
+#include <opis/model.h>
+#include <stdio.h>
+
+static void common(loader *l, text_decoder *d, int64_t hidden, int64_t heads, int64_t layers, int64_t positions, int64_t vocab)
+{
+  d->o.hidden = (int)hidden;
+  d->o.heads = (int)heads;
+  d->layers = (int)layers;
+  d->positions = (int)positions;
+  d->vocab = (int)vocab;
+  if (l->code == 0 && hidden % heads)
+    l->code = error_set(OPIS_EFORMAT, "config.json: a width of %lld with %lld heads", (long long)hidden, (long long)heads);
+  d->blocks = l->code == 0 ? arena_calloc(l->memory, (size_t)layers, sizeof *d->blocks) : NULL;
+  if (!d->blocks && l->code == 0)
+    l->code = OPIS_ENOMEM;
+}
+
+/* The word table: looked up from the file, as only a few rows of it are ever needed. */
+static const tensor *words(loader *l, const text_decoder *d, const char *prefix, const char *name)
+{
+  const int64_t dims[2] = {d->vocab, d->o.hidden};
+  return loader_tensor(l, 2, dims, "%s%s", prefix, name);
+}
+
+/* ---- GPT-2 ---- */
+
+static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *prefix, int i, float eps, bool scaled, bool by_layer)
+{
+  char below[256];
+  int64_t h = d->o.hidden, w = d->o.intermediate;
+  snprintf(below, sizeof below, "%sh.%d.", prefix, i);
+  b->norm1 = loader_norm(l, h, eps, "%sln_1", below);
+  b->qkv = loader_linear_stack(l, (loader_linear){.N = 3 * h, .K = h, .conv1d = true, .bias = 1}, below, "attn.c_attn");
+  b->out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .conv1d = true, .bias = 1}, below, "attn.c_proj");
+  b->norm_cross = loader_norm(l, h, eps, "%sln_cross_attn", below);
+  b->cross_q = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .conv1d = true, .bias = 1}, below, "crossattention.q_attn");
+  b->cross_kv = loader_linear_stack(l, (loader_linear){.N = 2 * h, .K = h, .conv1d = true, .bias = 1}, below, "crossattention.c_attn");
+  b->cross_out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .conv1d = true, .bias = 1}, below, "crossattention.c_proj");
+  b->norm2 = loader_norm(l, h, eps, "%sln_2", below);
+  b->fc1 = loader_linear_stack(l, (loader_linear){.N = w, .K = h, .conv1d = true, .bias = 1}, below, "mlp.c_fc");
+  b->fc2 = loader_linear_stack(l, (loader_linear){.N = h, .K = w, .conv1d = true, .bias = 1}, below, "mlp.c_proj");
+  double scale = scaled ? 1.0 / sqrt((double)(h / d->o.heads)) : 1.0;
+  b->attention_scale = (float)(by_layer ? scale / (i + 1) : scale);
+}
+
+void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, const char *head, int encoder_hidden)
+{
+  int64_t h = loader_int(l, config, "n_embd", 768, 1, 16384);
+  float eps = (float)loader_number(l, config, "layer_norm_epsilon", 1e-5);
+  bool scaled = loader_flag(l, config, "scale_attn_weights", true), by_layer = loader_flag(l, config, "scale_attn_by_inverse_layer_idx", false);
+  d->o.activation = loader_activation(l, config, "activation_function", "gelu_new");
+  d->o.intermediate = (int)loader_int(l, config, "n_inner", 4 * h, 1, 1 << 17);
+  common(l, d, h, loader_int(l, config, "n_head", 12, 1, 1024), loader_int(l, config, "n_layer", 12, 1, 256), loader_int(l, config, "n_positions", 1024, 1, 1 << 20),
+    loader_int(l, config, "vocab_size", 50257, 1, 1 << 22));
+  if (l->code == 0 && encoder_hidden != h)
+    l->code = error_set(OPIS_EFORMAT, "%s: the encoder is %d wide and the decoder %lld, and there is no enc_to_dec_proj", model_files_name(l->files), encoder_hidden, (long long)h);
+  d->encoder_hidden = encoder_hidden;
+  d->words = words(l, d, prefix, "wte.weight");
+  d->position = loader_vector(l, (int64_t)d->positions * h, "%swpe.weight", prefix);
+  for (int i = 0; i < d->layers && l->code == 0; i++)
+    gpt2_block(l, d, &d->blocks[i], prefix, i, eps, scaled, by_layer);
+  d->final_norm = loader_norm(l, h, eps, "%sln_f", prefix);
+  loader_linear shape = {.N = d->vocab, .K = h, .bias = 0};
+  char own[128];
+  snprintf(own, sizeof own, "%slm_head", head);
+  bool tied = l->code == 0 && !loader_optional(l, "%s.weight", own); /* one table serves both ends */
+  d->head = tied ? loader_linear_stack(l, shape, prefix, "wte") : loader_linear_stack(l, shape, "", own);
+  if (!tied && l->code == 0)
+    l->parameters += (uint64_t)d->vocab * (uint64_t)h;
+}
+
+/* ---- BERT ---- */
+
+static void bert_block(loader *l, const text_decoder *d, block *b, const char *prefix, int i, float eps, int encoder_hidden)
+{
+  char below[256];
+  int64_t h = d->o.hidden, w = d->o.intermediate;
+  snprintf(below, sizeof below, "%sencoder.layer.%d.", prefix, i);
+  b->qkv = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, "attention.self.query|attention.self.key|attention.self.value");
+  b->out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, "attention.output.dense");
+  b->norm1 = loader_norm(l, h, eps, "%sattention.output.LayerNorm", below);
+  if (encoder_hidden) {
+    b->cross_q = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, "crossattention.self.query");
+    b->cross_kv = loader_linear_stack(l, (loader_linear){.N = h, .K = encoder_hidden, .bias = 1}, below, "crossattention.self.key|crossattention.self.value");
+    b->cross_out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, "crossattention.output.dense");
+    b->norm_cross = loader_norm(l, h, eps, "%scrossattention.output.LayerNorm", below);
+  }
+  b->fc1 = loader_linear_stack(l, (loader_linear){.N = w, .K = h, .bias = 1}, below, "intermediate.dense");
+  b->fc2 = loader_linear_stack(l, (loader_linear){.N = h, .K = w, .bias = 1}, below, "output.dense");
+  b->norm2 = loader_norm(l, h, eps, "%soutput.LayerNorm", below);
+  b->attention_scale = (float)(1.0 / sqrt((double)(h / d->o.heads)));
+}
+
+/* Embeddings and layers, which BLIP's decoder and GIT's share. */
+static void bert(loader *l, text_decoder *d, const json_t *config, const char *prefix, int64_t heads, int64_t layers, int64_t positions, int64_t vocab, int encoder_hidden)
+{
+  int64_t h = loader_int(l, config, "hidden_size", 768, 1, 16384);
+  float eps = (float)loader_number(l, config, "layer_norm_eps", 1e-12);
+  d->o.post_norm = true;
+  d->o.activation = loader_activation(l, config, "hidden_act", "gelu");
+  d->o.intermediate = (int)loader_int(l, config, "intermediate_size", 3072, 1, 1 << 17);
+  common(l, d, h, loader_int(l, config, "num_attention_heads", heads, 1, 1024), loader_int(l, config, "num_hidden_layers", layers, 1, 256),
+    loader_int(l, config, "max_position_embeddings", positions, 1, 1 << 20), loader_int(l, config, "vocab_size", vocab, 1, 1 << 22));
+  d->encoder_hidden = encoder_hidden ? encoder_hidden : (int)h;
+  d->words = words(l, d, prefix, "embeddings.word_embeddings.weight");
+  d->position = loader_vector(l, (int64_t)d->positions * h, "%sembeddings.position_embeddings.weight", prefix);
+  d->embedding_norm = loader_norm(l, h, eps, "%sembeddings.LayerNorm", prefix);
+  for (int i = 0; i < d->layers && l->code == 0; i++)
+    bert_block(l, d, &d->blocks[i], prefix, i, eps, encoder_hidden);
+}
+
+void text_decoder_blip(loader *l, text_decoder *d, const json_t *config, int encoder_hidden)
+{
+  static const char base[] = "text_decoder.bert.", predictions[] = "text_decoder.cls.predictions.";
+  bert(l, d, config, base, 8, 12, 512, 30524, encoder_hidden);
+  if (l->code < 0)
+    return;
+  int64_t h = d->o.hidden;
+  d->transform = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, predictions, "transform.dense");
+  d->transform_activation = d->o.activation;
+  d->transform_norm = loader_norm(l, h, (float)loader_number(l, config, "layer_norm_eps", 1e-12), "%stransform.LayerNorm", predictions);
+  /* The output layer is the word table with a bias of its own, which stands as "bias" or "decoder.bias". */
+  const tensor *own = loader_optional(l, "%sdecoder.weight", predictions), *bias = loader_optional(l, "%sbias", predictions);
+  if (!bias)
+    bias = loader_tensor(l, 1, &(int64_t){d->vocab}, "%sdecoder.bias", predictions);
+  if (l->code < 0)
+    return;
+  const tensor *weight = own ? own : d->words;
+  if (!tensor_has_shape(weight, 2, (int64_t[]){d->vocab, h}) || tensor_elements(bias) != d->vocab) {
+    l->code = error_set(OPIS_EFORMAT, "%s: %sdecoder has another shape than the words", model_files_name(l->files), predictions);
+    return;
+  }
+  bool q8 = l->precision == OPIS_PRECISION_Q8 || (l->precision == OPIS_PRECISION_STORED && weight->type == TENSOR_Q8_0);
+  l->code = nn_linear_pack(&d->head, l->memory, &(nn_linear_source){weight, false, 0, 0, bias}, 1, q8);
+  l->parameters += (uint64_t)tensor_elements(weight) + (uint64_t)d->vocab;
+}
+
+void text_decoder_git(loader *l, text_decoder *d, const json_t *config)
+{
+  bert(l, d, config, "git.", 12, 6, 1024, 30522, 0);
+  d->prefix = true;
+  if (l->code == 0)
+    d->head = loader_linear_stack(l, (loader_linear){.N = d->vocab, .K = d->o.hidden, .bias = 1}, "", "output");
+  if (l->code == 0)
+    l->parameters += (uint64_t)d->vocab * (uint64_t)d->o.hidden;
+}
