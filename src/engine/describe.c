@@ -1,0 +1,289 @@
+/* The whole way: pictures in, descriptions out. */
+#include "engine/engine.h"
+
+#include "util/clock.h"
+#include "util/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 8 }; /* pictures that go through the encoder together */
+
+/* One call in the making. */
+typedef struct call {
+  opis_model *model;
+  const opis_options *o;
+  session *s;
+  generation g;
+  int32_t *prompt; /* start token and prompt */
+  size_t n_prompt, index;
+  double deadline; /* of the present picture; 0: none */
+} call;
+
+/* ---- cancel and timeout ---- */
+
+static int ask(void *user)
+{
+  const call *c = user;
+  if (c->o && c->o->cancelled && c->o->cancelled(c->o->user) != 0)
+    return error_set(OPIS_ECANCELLED, "cancelled");
+  if (c->deadline > 0 && clock_seconds() > c->deadline)
+    return error_set(OPIS_ETIMEOUT, "took more than %g seconds", c->o->timeout);
+  return 0;
+}
+
+/* ---- words ---- */
+
+static char *trimmed(char *text)
+{
+  size_t n = strlen(text), begin = 0;
+  while (n > 0 && strchr(" \t\n\r\f\v", text[n - 1]))
+    n--;
+  while (begin < n && strchr(" \t\n\r\f\v", text[begin]))
+    begin++;
+  memmove(text, text + begin, n - begin);
+  text[n - begin] = '\0';
+  return text;
+}
+
+static int words(char **text, const opis_model *m, const int32_t *tokens, size_t n)
+{
+  int code = tokenizer_decode(m->tokenizer, text, tokens, n, true);
+  if (code == 0)
+    trimmed(*text);
+  return code;
+}
+
+static int step(void *user, float *logits, const int32_t *tokens, size_t n_tokens, const int32_t *source, size_t live)
+{
+  call *c = user;
+  int code = ask(c);
+  return code < 0 ? code : text_state_step(c->s->text, c->s->nn, logits, tokens, n_tokens, source, live);
+}
+
+static int progress(void *user, const int32_t *row, size_t n, size_t settled)
+{
+  call *c = user;
+  char *text;
+  (void)settled;
+  int code = words(&text, c->model, row, n);
+  if (code < 0)
+    return code;
+  c->o->partial(c->o->user, c->index, text);
+  free(text);
+  return 0;
+}
+
+/* The start token, and the prompt's own tokens. */
+static int make_prompt(call *c)
+{
+  const char *text = c->o ? c->o->prompt : NULL;
+  int32_t *ids = NULL;
+  size_t n = 0;
+  if (text && *text) {
+    int code = tokenizer_encode(c->model->tokenizer, &ids, &n, text);
+    if (code < 0)
+      return code;
+  }
+  c->prompt = malloc((n + 1) * sizeof *c->prompt);
+  if (!c->prompt) {
+    free(ids);
+    return error_nomem();
+  }
+  c->prompt[0] = c->g.start;
+  if (n)
+    memcpy(c->prompt + 1, ids, n * sizeof *ids);
+  c->n_prompt = n + 1;
+  free(ids);
+  generate_options *s = &c->g.search;
+  if (c->model->max_new_tokens && !(c->o && c->o->max_length))
+    s->max_length = (int)c->n_prompt + c->model->max_new_tokens;
+  if (c->model->min_new_tokens && !(c->o && c->o->min_length >= 0) && (int)c->n_prompt + c->model->min_new_tokens > s->min_length)
+    s->min_length = (int)c->n_prompt + c->model->min_new_tokens;
+  return 0;
+}
+
+/* ---- results ---- */
+
+static int token_texts(struct description_candidate *to, const opis_model *m)
+{
+  to->token_texts = calloc(to->n_tokens + 1, sizeof *to->token_texts);
+  int code = to->token_texts ? 0 : error_nomem();
+  for (size_t i = 0; i < to->n_tokens && code == 0; i++)
+    code = tokenizer_decode(m->tokenizer, &to->token_texts[i], &to->tokens[i], 1, true);
+  return code;
+}
+
+/* Where the decoder looked when it chose each token: while the token before it was fed, by the beam that chose it. */
+static int keep_attention(const call *c, opis_description *d, struct description_candidate *to, const generate_result *from)
+{
+  size_t grid = (size_t)d->rows * (size_t)d->columns, skip = (size_t)c->model->captioner.vision.prefix;
+  to->attention = malloc(from->n * grid * sizeof *to->attention);
+  if (!to->attention)
+    return error_nomem();
+  for (size_t i = 0; i < from->n; i++) {
+    const float *looked = i > 0 && from->beam_path[i] >= 0 ? text_state_attention(c->s->text, i - 1, (size_t)from->beam_path[i]) : NULL;
+    if (looked)
+      memcpy(to->attention + i * grid, looked + skip, grid * sizeof *looked);
+    else
+      to->attention[i * grid] = -1;
+  }
+  return 0;
+}
+
+static int keep(const call *c, opis_description *d, struct description_candidate *to, generate_result *from)
+{
+  to->tokens = malloc(from->n * sizeof *to->tokens);
+  if (!to->tokens)
+    return error_nomem();
+  memcpy(to->tokens, from->tokens, from->n * sizeof *to->tokens);
+  to->n_tokens = from->n;
+  to->score = from->score;
+  int code = words(&to->text, c->model, to->tokens, to->n_tokens);
+  if (code == 0 && c->o && c->o->attention) {
+    code = token_texts(to, c->model);
+    if (code == 0 && !c->model->captioner.text.prefix)
+      code = keep_attention(c, d, to, from);
+  }
+  return code;
+}
+
+/* The search over picture i of the session's batch. */
+static int caption(call *c, opis_description *d, size_t i, const encoded_size *size)
+{
+  const generate_options *o = &c->g.search;
+  generate_model model = {step, c->o && c->o->partial ? progress : NULL, c};
+  generate_result results[64] = {{0}};
+  size_t n = 0;
+  const float *states = engine_project(c->s, c->model, i, size);
+  if (!states)
+    return OPIS_ENOMEM;
+  int code = text_state_begin(c->s->text, c->s->nn, states, size->T, o->beams, o->max_length, c->o && c->o->attention, (arch_check){ask, c});
+  if (code == 0)
+    code = generate(results, &n, o, c->prompt, c->n_prompt, &model);
+  if (code < 0)
+    return code;
+  d->rows = size->rows;
+  d->columns = size->columns;
+  d->candidates = calloc(n ? n : 1, sizeof *d->candidates);
+  code = d->candidates ? 0 : error_nomem();
+  for (size_t k = 0; k < n; k++) {
+    if (code == 0) {
+      d->n = k + 1;
+      code = keep(c, d, &d->candidates[k], &results[k]);
+    }
+    generate_result_free(&results[k]);
+  }
+  return code;
+}
+
+/* ---- calls ---- */
+
+static bool same_size(const opis_model *m, const opis_image *a, const opis_image *b)
+{
+  int aw, ah, bw, bh;
+  preprocess_result_size(&m->preprocess, a->width, a->height, &aw, &ah);
+  preprocess_result_size(&m->preprocess, b->width, b->height, &bw, &bh);
+  return aw == bw && ah == bh;
+}
+
+/* n pictures of one preprocessed size. */
+static int describe_batch(call *c, opis_description **out, const opis_image *const *images, size_t n)
+{
+  encoded_size size;
+  double started = clock_seconds();
+  c->deadline = c->o && c->o->timeout > 0 ? started + c->o->timeout * (double)n : 0;
+  int code = engine_encode(c->s, c->model, images, n, &size, (arch_check){ask, c});
+  double encode = (clock_seconds() - started) * 1e3 / (double)n;
+  for (size_t i = 0; i < n && code == 0; i++) {
+    opis_description *d = out[i] = calloc(1, sizeof *d);
+    if (!d)
+      return error_nomem();
+    d->width = images[i]->width;
+    d->height = images[i]->height;
+    d->timing.encode = encode;
+    started = clock_seconds();
+    if (c->deadline > 0)
+      c->deadline = started + c->o->timeout;
+    code = caption(c, d, i, &size);
+    d->timing.generate = (clock_seconds() - started) * 1e3;
+    c->index++;
+  }
+  return code;
+}
+
+int opis_describe_images(opis_description **out, opis_model *model, const opis_image *const *images, size_t n, const opis_options *o)
+{
+  call c = {.model = model, .o = o};
+  memset(out, 0, n * sizeof(opis_description *));
+  int code = generation_apply(&c.g, model, o);
+  if (code < 0)
+    return code;
+  c.g.search.eos = c.g.ends;
+  code = make_prompt(&c);
+  if (code == 0)
+    code = session_take(&c.s, model);
+  for (size_t at = 0; at < n && code == 0;) {
+    size_t k = 1;
+    while (k < BATCH && at + k < n && same_size(model, images[at], images[at + k]))
+      k++;
+    code = describe_batch(&c, out + at, images + at, k);
+    at += k;
+  }
+  if (c.s)
+    session_give(model, c.s);
+  free(c.prompt);
+  if (code < 0)
+    for (size_t i = 0; i < n; i++) {
+      opis_description_free(out[i]);
+      out[i] = NULL;
+    }
+  return code;
+}
+
+int opis_options_check(const opis_model *model, const opis_options *options)
+{
+  call c = {.model = (opis_model *)(uintptr_t)model, .o = options};
+  int code = generation_apply(&c.g, model, options);
+  if (code == 0)
+    code = make_prompt(&c);
+  if (code == 0 && c.n_prompt >= (size_t)c.g.search.max_length)
+    code = error_set(OPIS_EINVALID, "max_length: %d leaves no room after the %zu tokens of start and prompt", c.g.search.max_length, c.n_prompt);
+  if (code == 0 && c.g.search.max_length - 1 > model->captioner.text.positions)
+    code = error_set(OPIS_EINVALID, "max_length: %d is more than the %d positions that this model knows", c.g.search.max_length, model->captioner.text.positions);
+  free(c.prompt);
+  return code;
+}
+
+int opis_describe_image(opis_description **out, opis_model *model, const opis_image *image, const opis_options *o)
+{
+  return opis_describe_images(out, model, &image, 1, o);
+}
+
+static int describe_opened(opis_description **out, opis_model *model, opis_image *image, const opis_options *o, double started)
+{
+  double decode = (clock_seconds() - started) * 1e3;
+  int code = opis_describe_image(out, model, image, o);
+  opis_image_free(image);
+  if (code == 0)
+    (*out)->timing.decode = decode;
+  return code;
+}
+
+int opis_describe_file(opis_description **out, opis_model *model, const char *path, const opis_options *o)
+{
+  opis_image *image;
+  double started = clock_seconds();
+  *out = NULL;
+  int code = opis_image_open_file(&image, path, o ? &o->image : NULL);
+  return code < 0 ? code : describe_opened(out, model, image, o, started);
+}
+
+int opis_describe_memory(opis_description **out, opis_model *model, const void *bytes, size_t size, const opis_options *o)
+{
+  opis_image *image;
+  double started = clock_seconds();
+  *out = NULL;
+  int code = opis_image_open_memory(&image, bytes, size, o ? &o->image : NULL);
+  return code < 0 ? code : describe_opened(out, model, image, o, started);
+}
