@@ -8,26 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a family keeps its weights, below the tower's prefix; %d is the layer. */
+/* Where a family keeps its weights, below the tower's prefix; a layer's number follows on `layer`. */
 typedef struct names {
   const char *name, *class_token, *position, *patch, *pre_norm, *layer, *norm1, *qkv, *out, *norm2, *fc1, *fc2, *scale1, *scale2, *final_norm;
   bool fused;             /* qkv is one layer of 3 hidden */
   const char *activation; /* where the configuration is silent */
   double eps;
   int patch_size;
-  bool interpolates;      /* takes pictures of another size than its table's */
+  bool interpolates; /* takes pictures of another size than its table's */
 } names;
 
-static const names vit = {"vit", "embeddings.cls_token", "embeddings.position_embeddings", "embeddings.patch_embeddings.projection", NULL, "encoder.layer.%d.", "layernorm_before",
-  "attention.attention.query|attention.attention.key|attention.attention.value", "attention.output.dense", "layernorm_after", "intermediate.dense", "output.dense", NULL, NULL, "layernorm", false,
-  "gelu", 1e-12, 16, true};
-static const names dinov2 = {"dinov2", "embeddings.cls_token", "embeddings.position_embeddings", "embeddings.patch_embeddings.projection", NULL, "encoder.layer.%d.", "norm1",
-  "attention.attention.query|attention.attention.key|attention.attention.value", "attention.output.dense", "norm2", "mlp.fc1", "mlp.fc2", "layer_scale1.lambda1", "layer_scale2.lambda1", "layernorm",
-  false, "gelu", 1e-6, 14, true};
-static const names blip = {"blip", "embeddings.class_embedding", "embeddings.position_embedding", "embeddings.patch_embedding", NULL, "encoder.layers.%d.", "layer_norm1", "self_attn.qkv",
-  "self_attn.projection", "layer_norm2", "mlp.fc1", "mlp.fc2", NULL, NULL, "post_layernorm", true, "gelu", 1e-5, 16, false};
-static const names clip = {"clip", "embeddings.class_embedding", "embeddings.position_embedding.weight", "embeddings.patch_embedding", "pre_layrnorm", "encoder.layers.%d.", "layer_norm1",
-  "self_attn.q_proj|self_attn.k_proj|self_attn.v_proj", "self_attn.out_proj", "layer_norm2", "mlp.fc1", "mlp.fc2", NULL, NULL, "post_layernorm", false, "quick_gelu", 1e-5, 16, false};
+static const names vit = {"vit", "embeddings.cls_token", "embeddings.position_embeddings", "embeddings.patch_embeddings.projection", NULL, "encoder.layer.", "layernorm_before",
+  "attention.attention.query|attention.attention.key|attention.attention.value", "attention.output.dense", "layernorm_after", "intermediate.dense", "output.dense", NULL, NULL,
+  "layernorm", false, "gelu", 1e-12, 16, true};
+static const names dinov2 = {"dinov2", "embeddings.cls_token", "embeddings.position_embeddings", "embeddings.patch_embeddings.projection", NULL, "encoder.layer.", "norm1",
+  "attention.attention.query|attention.attention.key|attention.attention.value", "attention.output.dense", "norm2", "mlp.fc1", "mlp.fc2", "layer_scale1.lambda1",
+  "layer_scale2.lambda1", "layernorm", false, "gelu", 1e-6, 14, true};
+static const names blip = {"blip", "embeddings.class_embedding", "embeddings.position_embedding", "embeddings.patch_embedding", NULL, "encoder.layers.", "layer_norm1",
+  "self_attn.qkv", "self_attn.projection", "layer_norm2", "mlp.fc1", "mlp.fc2", NULL, NULL, "post_layernorm", true, "gelu", 1e-5, 16, false};
+static const names clip = {"clip", "embeddings.class_embedding", "embeddings.position_embedding.weight", "embeddings.patch_embedding", "pre_layrnorm", "encoder.layers.",
+  "layer_norm1", "self_attn.q_proj|self_attn.k_proj|self_attn.v_proj", "self_attn.out_proj", "layer_norm2", "mlp.fc1", "mlp.fc2", NULL, NULL, "post_layernorm", false, "quick_gelu",
+  1e-5, 16, false};
 
 typedef struct tower {
   block_options o;
@@ -65,7 +66,8 @@ static const float *positions(const tower *t, int rows, int columns, float **own
   return *own;
 }
 
-static void embed(const tower *t, nn_context *c, float *x, float *columns_of_patches, const float *position, const float *pixels, size_t pictures, int height, int width, int rows, int columns)
+static void embed(
+  const tower *t, nn_context *c, float *x, float *columns_of_patches, const float *position, const float *pixels, size_t pictures, int height, int width, int rows, int columns)
 {
   size_t h = (size_t)t->o.hidden, n = (size_t)rows * (size_t)columns, k = 3 * (size_t)t->patch * (size_t)t->patch;
   for (size_t p = 0; p < pictures; p++, x += (1 + n) * h) {
@@ -109,10 +111,9 @@ static int forward(const vision *v, nn_context *c, float *out, const float *pixe
 
 static void load_layer(loader *l, const tower *t, block *b, const names *n, const char *prefix, int layer, float eps, bool qkv_bias)
 {
-  char below[256], part[64];
+  char below[256];
   int64_t h = t->o.hidden;
-  snprintf(part, sizeof part, n->layer, layer);
-  snprintf(below, sizeof below, "%s%s", prefix, part);
+  snprintf(below, sizeof below, "%s%s%d.", prefix, n->layer, layer);
   b->norm1 = loader_norm(l, h, eps, "%s%s", below, n->norm1);
   b->qkv = loader_linear_stack(l, (loader_linear){.N = n->fused ? 3 * h : h, .K = h, .bias = qkv_bias ? 1 : 0}, below, n->qkv);
   b->out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, n->out);
@@ -135,7 +136,8 @@ static void build(loader *l, vision *v, const names *n, const json_t *config, co
     return;
   }
   int64_t h = loader_int(l, config, "hidden_size", 768, 1, 16384);
-  t->o = (block_options){.hidden = (int)h, .heads = (int)loader_int(l, config, "num_attention_heads", 12, 1, 1024), .activation = loader_activation(l, config, "hidden_act", n->activation)};
+  t->o = (block_options){
+    .hidden = (int)h, .heads = (int)loader_int(l, config, "num_attention_heads", 12, 1, 1024), .activation = loader_activation(l, config, "hidden_act", n->activation)};
   t->o.intermediate = (int)loader_int(l, config, "intermediate_size", 4 * h, 1, 1 << 17);
   t->layers = (int)loader_int(l, config, "num_hidden_layers", 12, 1, 256);
   t->patch = (int)loader_int(l, config, "patch_size", n->patch_size, 1, 1024);

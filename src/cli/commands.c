@@ -2,6 +2,8 @@
 #include "cli/commands.h"
 
 const cli_command *const cli_commands[] = {
+  &cmd_describe,
+  &cmd_model,
   &cmd_version,
   &cmd_help,
   NULL,

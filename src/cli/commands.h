@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-extern const cli_command cmd_describe;
+extern const cli_command cmd_describe, cmd_model;
 extern const cli_command cmd_version, cmd_help;
 extern const cli_command cmd_serve, cmd_health;
 

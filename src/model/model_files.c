@@ -72,23 +72,86 @@ static int open_path(model_files *m, const char *path)
   const uint8_t *data;
   size_t size;
   int code = model_map_file(m, &data, &size, path);
-  (void)data;
-  return code < 0 ? code : error_set(OPIS_EUNSUPPORTED, "%s: no model: neither a hub folder nor a GGUF file", path);
+  if (code < 0)
+    return code;
+  if (size < 4 || memcmp(data, "GGUF", 4) != 0)
+    return error_set(OPIS_EFORMAT, "%s: no model: neither a hub folder nor a GGUF file", path);
+  return gguf_file_read(m, data, size, path);
+}
+
+/* The model inside the program, mapped in place: its pages are the program's own. */
+extern const uint8_t opis_embedded_model[], opis_embedded_model_end[];
+#define EMBEDDED_NAME "opis-small"
+
+static int open_embedded(model_files *m)
+{
+  m->maps = calloc(1, sizeof *m->maps);
+  m->name = strdup(EMBEDDED_NAME);
+  if (!m->maps || !m->name)
+    return error_nomem();
+  m->maps[0].map = (file_map){opis_embedded_model, (size_t)(opis_embedded_model_end - opis_embedded_model)};
+  m->n_maps = 1;
+  return gguf_file_read(m, m->maps[0].map.data, m->maps[0].map.size, EMBEDDED_NAME);
+}
+
+int model_store_folder(char **folder)
+{
+  const char *home = getenv("OPIS_HOME"), *data = getenv("XDG_DATA_HOME"), *user = getenv("HOME");
+  int made;
+  if (home && *home)
+    made = asprintf(folder, "%s", home);
+  else if (data && *data)
+    made = asprintf(folder, "%s/opis", data);
+  else
+    made = asprintf(folder, "%s/.local/share/opis", user ? user : "");
+  return made < 0 ? error_nomem() : 0;
+}
+
+/* The last part of a path, without slashes at its end and without ".gguf". */
+static char *short_name(const char *path)
+{
+  size_t n = strlen(path);
+  while (n > 1 && path[n - 1] == '/')
+    n--;
+  size_t first = n;
+  while (first > 0 && path[first - 1] != '/')
+    first--;
+  if (n - first > 5 && memcmp(path + n - 5, ".gguf", 5) == 0)
+    n -= 5;
+  return first < n ? strndup(path + first, n - first) : strdup(path);
+}
+
+/* An installed model: a folder or a GGUF below the store. */
+static int open_installed(model_files *m, const char *name)
+{
+  char *store, *path = NULL;
+  int code = model_store_folder(&store);
+  if (code < 0)
+    return code;
+  code = OPIS_ENOTFOUND;
+  for (int gguf = 0; gguf < 2 && code == OPIS_ENOTFOUND && !strstr(name, ".."); gguf++) {
+    free(path);
+    if (asprintf(&path, "%s/%s%s", store, name, gguf ? ".gguf" : "") < 0) {
+      path = NULL;
+      code = error_nomem();
+    } else if (file_exists(path))
+      code = open_path(m, path);
+  }
+  if (code == OPIS_ENOTFOUND)
+    error_set(code, "%s: no such model, hub folder or GGUF file; there is %s inside the program, and 'opis model list' names those installed", name, EMBEDDED_NAME);
+  free(store);
+  free(path);
+  return code;
 }
 
 static int open_any(model_files *m, const char *name)
 {
-  if (file_exists(name)) {
-    size_t n = strlen(name);
-    while (n > 1 && name[n - 1] == '/')
-      n--;
-    size_t first = n;
-    while (first > 0 && name[first - 1] != '/')
-      first--;
-    m->name = first < n ? strndup(name + first, n - first) : strdup(name);
-    return m->name ? open_path(m, name) : error_nomem();
-  }
-  return error_set(OPIS_ENOTFOUND, "%s: no such model", name);
+  if (strcmp(name, EMBEDDED_NAME) == 0)
+    return open_embedded(m);
+  m->name = short_name(name);
+  if (!m->name)
+    return error_nomem();
+  return file_exists(name) ? open_path(m, name) : open_installed(m, name);
 }
 
 int model_files_open(model_files **out, const char *name)

@@ -1,0 +1,31 @@
+/* Tokens by id and ids by token, spelled as the vocabulary spells them. Built once, then only read. */
+#ifndef TEXT_VOCABULARY_H
+#define TEXT_VOCABULARY_H
+
+#include "util/strbuf.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct vocabulary_entry {
+  uint32_t offset, length; /* in pool; length UINT32_MAX: there is no such id */
+} vocabulary_entry;
+
+typedef struct vocabulary {
+  strbuf pool;
+  vocabulary_entry *by_id; /* [size] */
+  size_t size, capacity, count;
+  int32_t *table; /* [table_size], a power of two: id + 1, or 0 */
+  size_t table_size;
+} vocabulary;
+
+/* While building: later entries of the same id or token win, as in a dictionary. OPIS_EFORMAT for an id that is negative or absurdly large beside the number of tokens. */
+int vocabulary_add(vocabulary *v, const char *token, size_t n, int64_t id);
+/* After the last vocabulary_add of a file: makes the way back from tokens to ids. May be called again after more was added. */
+int vocabulary_index(vocabulary *v);
+void vocabulary_free(vocabulary *v);
+
+int32_t vocabulary_find(const vocabulary *v, const char *token, size_t n); /* -1 */
+bool vocabulary_get(const vocabulary *v, int64_t id, const char **token, size_t *n);
+
+#endif
