@@ -21,8 +21,7 @@ static const size_t BYTES_IN_FLIGHT = (size_t)192 << 20; /* decoded pixels beyon
 typedef struct slot {
   bool ready;
   describe_input input;
-  opis_image *image; /* NULL: failed, or no picture */
-  bool no_picture;   /* found in a folder, and its content is no picture: to be left out */
+  opis_image *image; /* NULL: failed */
   int code;
   char *message;
   double decode_ms;
@@ -66,9 +65,6 @@ static void load(slot *s, const opis_image_options *options)
         error_prefix(code, "standard input");
       free(bytes);
     }
-  } else if (!s->input.named && image_sniff_file(s->input.path) == IMAGE_UNKNOWN) {
-    s->no_picture = true;
-    return;
   } else
     code = opis_image_open_file(&s->image, s->input.path, options);
   if (code < 0) {
@@ -102,10 +98,11 @@ static slot *take(state *t)
       pthread_mutex_unlock(&t->lock);
       break;
     }
-    int skips = describe_output_skips(r->output, input.path);
+    bool no_picture = !input.named && image_sniff_file(input.path) == IMAGE_UNKNOWN;
+    int skips = no_picture ? 1 : describe_output_skips(r->output, input.path);
     pthread_mutex_lock(&t->lock);
     if (skips > 0) {
-      r->left_alone++;
+      ++*(no_picture ? &r->skipped : &r->left_alone);
       pthread_mutex_unlock(&t->lock);
       free(input.path);
       continue;
@@ -199,10 +196,6 @@ static int describe_batch(state *t, slot **slots, size_t n, opis_description **d
 static int answer(state *t, slot *s, const opis_description *d, cli_progress *progress)
 {
   describe_run *r = t->r;
-  if (s->no_picture) {
-    r->skipped++;
-    return 0;
-  }
   int code = 0;
   if (d && r->dump) {
     code = describe_dump_add(r->dump, r->model, s->image);
