@@ -50,6 +50,14 @@ static void look_for_client(connection *c, request *r)
     request_gone(r);
 }
 
+/* A client that stopped in the middle of a request. libmicrohttpd overlooks an end that comes together with the last bytes; hanging up wakes it. */
+static bool stopped(const connection *c)
+{
+  struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
+  char byte;
+  return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 static void look_at_body(request *r, double now)
 {
   double limit = r->s->options.body_timeout;
@@ -72,12 +80,12 @@ static void look(server *s)
   for (connection *c = s->connections; c; c = c->next) {
     request *r = c->current;
     if (c->linger_until != 0) {
-      if (now > c->linger_until)
+      if (now > c->linger_until || stopped(c))
         shutdown(c->fd, SHUT_RDWR);
       continue;
     }
     if (!r) {
-      if (c->quiet_since != 0 && now - c->quiet_since > HEADER_SECONDS)
+      if (c->quiet_since != 0 && (now - c->quiet_since > HEADER_SECONDS || stopped(c)))
         shutdown(c->fd, SHUT_RDWR);
       continue;
     }
@@ -85,7 +93,9 @@ static void look(server *s)
     enum request_phase phase = r->phase;
     bool suspended = r->suspended;
     pthread_mutex_unlock(&r->lock);
-    if (phase == PHASE_RECEIVING)
+    if (phase == PHASE_RECEIVING && stopped(c))
+      shutdown(c->fd, SHUT_RDWR);
+    else if (phase == PHASE_RECEIVING)
       look_at_body(r, now);
     else if (suspended)
       look_for_client(c, r);
