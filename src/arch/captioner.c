@@ -69,7 +69,8 @@ static void git(captioner *m, loader *l, const json_t *config)
   if (l->code < 0)
     return;
   m->projection = loader_linear_stack(l, (loader_linear){.N = m->width, .K = m->vision.hidden, .bias = 1}, "git.visual_projection.visual_projection.", "0");
-  m->projection_norm = loader_norm(l, m->width, (float)loader_number(l, json_object_get(config, "vision_config"), "layer_norm_eps", 1e-5), "git.visual_projection.visual_projection.1");
+  m->projection_norm =
+    loader_norm(l, m->width, (float)loader_number(l, json_object_get(config, "vision_config"), "layer_norm_eps", 1e-5), "git.visual_projection.visual_projection.1");
   text_decoder_git(l, &m->text, config);
   m->settings[0] = model_files_generation_config(l->files);
   m->settings[1] = m->settings[0] ? NULL : config;
@@ -94,6 +95,10 @@ int captioner_build(captioner *m, loader *l)
       families[i].build(m, l, config);
       return l->code;
     }
-  return error_set(OPIS_EUNSUPPORTED, "%s: this is a %.64s; opis runs VisionEncoderDecoderModel (ViT, DINOv2 or EfficientNet-Lite with GPT-2), BlipForConditionalGeneration and GitForCausalLM",
-    model_files_name(l->files), architecture ? architecture : type ? type : "model without architectures and model_type");
+  return error_set(OPIS_EUNSUPPORTED,
+    "%s: this is a %.64s; opis runs VisionEncoderDecoderModel (ViT, DINOv2 or EfficientNet-Lite with GPT-2), BlipForConditionalGeneration and GitForCausalLM",
+    model_files_name(l->files),
+    architecture ? architecture
+      : type     ? type
+                 : "model without architectures and model_type");
 }

@@ -12,7 +12,7 @@ typedef struct captioner {
   nn_linear *projection; /* encoder -> decoder width; NULL: none */
   norm projection_norm;  /* GIT */
   text_decoder text;
-  int width;             /* of what the decoder sees: the projection's, else the encoder's */
+  int width; /* of what the decoder sees: the projection's, else the encoder's */
   /* Where generation settings are looked for, first match first (NULL: none), and the ids that the family itself fixes (-1: as the settings say). */
   const json_t *settings[3];
   int start_token, end_token;

@@ -96,7 +96,8 @@ static int forward(const vision *v, nn_context *c, float *out, const float *pixe
   if (!memory)
     return error_nomem();
   for (size_t p = 0; p < pictures && code == 0; p++)
-    code = one_picture(v, c, out + p * (size_t)rows * (size_t)columns * (size_t)v->hidden, pixels + p * 3 * (size_t)height * (size_t)width, height, width, memory, memory + most, memory + 2 * most, check);
+    code = one_picture(v, c, out + p * (size_t)rows * (size_t)columns * (size_t)v->hidden, pixels + p * 3 * (size_t)height * (size_t)width, height, width, memory, memory + most,
+      memory + 2 * most, check);
   free(memory);
   return code;
 }

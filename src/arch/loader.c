@@ -64,8 +64,8 @@ nn_activation loader_activation(loader *l, const json_t *config, const char *key
   static const struct {
     const char *name;
     nn_activation activation;
-  } known[] = {{"gelu", NN_GELU_ERF}, {"gelu_new", NN_GELU_TANH}, {"gelu_pytorch_tanh", NN_GELU_TANH}, {"gelu_fast", NN_GELU_TANH}, {"quick_gelu", NN_QUICK_GELU}, {"relu", NN_RELU},
-    {"silu", NN_SILU}, {"swish", NN_SILU}};
+  } known[] = {{"gelu", NN_GELU_ERF}, {"gelu_new", NN_GELU_TANH}, {"gelu_pytorch_tanh", NN_GELU_TANH}, {"gelu_fast", NN_GELU_TANH}, {"quick_gelu", NN_QUICK_GELU},
+    {"relu", NN_RELU}, {"silu", NN_SILU}, {"swish", NN_SILU}};
   const json_t *v = json_object_get(config, key);
   const char *name = v && !json_is_null(v) ? json_string_value(v) : missing;
   for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)

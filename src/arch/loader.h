@@ -10,9 +10,9 @@
 
 typedef struct loader {
   const model_files *files;
-  arena *memory;   /* where everything loaded lives */
-  int precision;   /* enum opis_precision */
-  int code;        /* 0, or the first failure */
+  arena *memory; /* where everything loaded lives */
+  int precision; /* enum opis_precision */
+  int code;      /* 0, or the first failure */
   uint64_t parameters, done_bytes, total_bytes;
   bool any_q8;
   int (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes);
@@ -35,7 +35,7 @@ const float *loader_vector(loader *l, int64_t n, const char *format, ...) __attr
 /* A stack of linear layers of one K: `parts` names joined by '|' below a prefix ("query|key|value"), each NAME.weight [N, K] (conv1d: [K, N]) and NAME.bias [N] where there is one.
  * bias_needed: 1 it must be there, 0 it must not be used, -1 as the file has it. */
 typedef struct loader_linear {
-  int64_t N, K;  /* of each part */
+  int64_t N, K; /* of each part */
   bool conv1d;
   int bias;
   int64_t first_row, rows; /* 0, 0: all */

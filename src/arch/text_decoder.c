@@ -45,7 +45,7 @@ static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *p
   b->norm2 = loader_norm(l, h, eps, "%sln_2", below);
   b->fc1 = loader_linear_stack(l, (loader_linear){.N = w, .K = h, .conv1d = true, .bias = 1}, below, "mlp.c_fc");
   b->fc2 = loader_linear_stack(l, (loader_linear){.N = h, .K = w, .conv1d = true, .bias = 1}, below, "mlp.c_proj");
-  double scale = scaled ? 1.0 / sqrt((double)(h / d->o.heads)) : 1.0;
+  double scale = scaled ? 1.0 / sqrt((double)h / d->o.heads) : 1.0;
   b->attention_scale = (float)(by_layer ? scale / (i + 1) : scale);
 }
 
@@ -94,7 +94,7 @@ static void bert_block(loader *l, const text_decoder *d, block *b, const char *p
   b->fc1 = loader_linear_stack(l, (loader_linear){.N = w, .K = h, .bias = 1}, below, "intermediate.dense");
   b->fc2 = loader_linear_stack(l, (loader_linear){.N = h, .K = w, .bias = 1}, below, "output.dense");
   b->norm2 = loader_norm(l, h, eps, "%soutput.LayerNorm", below);
-  b->attention_scale = (float)(1.0 / sqrt((double)(h / d->o.heads)));
+  b->attention_scale = (float)(1.0 / sqrt((double)h / d->o.heads));
 }
 
 /* Embeddings and layers, which BLIP's decoder and GIT's share. */
@@ -121,14 +121,14 @@ void text_decoder_blip(loader *l, text_decoder *d, const json_t *config, int enc
   bert(l, d, config, base, 8, 12, 512, 30524, encoder_hidden);
   if (l->code < 0)
     return;
-  int64_t h = d->o.hidden;
+  const int64_t h = d->o.hidden, vocab = d->vocab;
   d->transform = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, predictions, "transform.dense");
   d->transform_activation = d->o.activation;
   d->transform_norm = loader_norm(l, h, (float)loader_number(l, config, "layer_norm_eps", 1e-12), "%stransform.LayerNorm", predictions);
   /* The output layer is the word table with a bias of its own, which stands as "bias" or "decoder.bias". */
   const tensor *own = loader_optional(l, "%sdecoder.weight", predictions), *bias = loader_optional(l, "%sbias", predictions);
   if (!bias)
-    bias = loader_tensor(l, 1, &(int64_t){d->vocab}, "%sdecoder.bias", predictions);
+    bias = loader_tensor(l, 1, &vocab, "%sdecoder.bias", predictions);
   if (l->code < 0)
     return;
   const tensor *weight = own ? own : d->words;

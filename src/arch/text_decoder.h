@@ -14,10 +14,10 @@ typedef struct text_decoder {
   const float *position;        /* [positions, hidden] */
   norm embedding_norm, final_norm;
   block *blocks;
-  nn_linear *transform;         /* BERT's head: dense, activation, norm; NULL: none */
+  nn_linear *transform; /* BERT's head: dense, activation, norm; NULL: none */
   nn_activation transform_activation;
   norm transform_norm;
-  nn_linear *head;              /* [vocab, hidden] */
+  nn_linear *head; /* [vocab, hidden] */
 } text_decoder;
 
 void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, const char *head, int encoder_hidden);

@@ -13,11 +13,11 @@ struct text_state {
   int T, beams, max_length;
   size_t prefix, slots, ld_index, place; /* place: of the token that is fed next */
   bool attention;
-  float *keys, *values;     /* [layers, slots, hidden] */
-  float *cross;             /* [layers, T, 2 hidden] */
-  float *x, *scratch;       /* [beams, hidden]; a block's scratch for as many rows as a pass has */
-  float *weights, *looked;  /* [beams, heads, T]; [max_length, beams, T] */
-  int32_t *index, *spare;   /* [beams, ld_index] */
+  float *keys, *values;                         /* [layers, slots, hidden] */
+  float *cross;                                 /* [layers, T, 2 hidden] */
+  float *x, *scratch;                           /* [beams, hidden]; a block's scratch for as many rows as a pass has */
+  float *weights, *looked;                      /* [beams, heads, T]; [max_length, beams, T] */
+  int32_t *index, *spare;                       /* [beams, ld_index] */
   int32_t *new_slots, *lengths, *cross_lengths; /* [beams] */
   void *memory;
   size_t capacity;
@@ -46,10 +46,10 @@ static size_t layout(text_state *s, char *base)
   const text_decoder *d = s->d;
   size_t h = (size_t)d->o.hidden, B = (size_t)s->beams, L = (size_t)d->layers, T = (size_t)s->T, at = 0;
   size_t rows = s->prefix > B ? s->prefix : B;
-#define PIECE(pointer, count)                                        \
-  do {                                                               \
-    (pointer) = base ? (void *)(base + at) : NULL;                   \
-    at += ((count) * sizeof *(pointer) + 63) / 64 * 64;              \
+#define PIECE(pointer, count)                                                                                                                                                      \
+  do {                                                                                                                                                                             \
+    (pointer) = base ? (void *)(base + at) : NULL;                                                                                                                                 \
+    at += ((count) * sizeof *(pointer) + 63) / 64 * 64;                                                                                                                            \
   } while (0)
   PIECE(s->keys, L * s->slots * h);
   PIECE(s->values, L * s->slots * h);

@@ -6,18 +6,18 @@
 
 typedef struct block_options {
   int hidden, heads, intermediate;
-  bool post_norm;           /* BERT: the norm after the residual; else before the layer */
-  bool gated;               /* SwiGLU: fc1 gives [a | b], and silu(a) b goes into fc2 */
+  bool post_norm; /* BERT: the norm after the residual; else before the layer */
+  bool gated;     /* SwiGLU: fc1 gives [a | b], and silu(a) b goes into fc2 */
   nn_activation activation;
 } block_options;
 
 typedef struct block {
   norm norm1, norm_cross, norm2;
-  nn_linear *qkv, *out;                       /* [3 hidden, hidden], [hidden, hidden] */
-  nn_linear *cross_q, *cross_kv, *cross_out;  /* NULL without cross-attention; cross_kv [2 hidden, encoder hidden] */
+  nn_linear *qkv, *out;                      /* [3 hidden, hidden], [hidden, hidden] */
+  nn_linear *cross_q, *cross_kv, *cross_out; /* NULL without cross-attention; cross_kv [2 hidden, encoder hidden] */
   nn_linear *fc1, *fc2;
-  const float *scale1, *scale2;               /* layer scale [hidden], NULL: none */
-  float attention_scale;                      /* of the scores, usually 1 / sqrt(head size) */
+  const float *scale1, *scale2; /* layer scale [hidden], NULL: none */
+  float attention_scale;        /* of the scores, usually 1 / sqrt(head size) */
 } block;
 
 /* Scratch rows of a pass over at most `rows` rows. */
@@ -33,15 +33,15 @@ void block_forward(nn_context *c, const block *b, const block_options *o, block_
 
 /* What a step of decoding attends to. */
 typedef struct block_cache {
-  float *keys, *values;  /* [slots, hidden], stride ld */
+  float *keys, *values; /* [slots, hidden], stride ld */
   size_t ld;
-  const int32_t *slots;  /* [rows]: where each row's new key and value go */
-  const int32_t *index;  /* [rows, ld_index]: the slots of all positions a row sees, the new one included */
+  const int32_t *slots; /* [rows]: where each row's new key and value go */
+  const int32_t *index; /* [rows, ld_index]: the slots of all positions a row sees, the new one included */
   size_t ld_index;
-  const int32_t *lengths; /* [rows] */
-  const float *cross;     /* [T, 2 hidden]: keys and values of the picture; NULL: no cross-attention */
+  const int32_t *lengths;       /* [rows] */
+  const float *cross;           /* [T, 2 hidden]: keys and values of the picture; NULL: no cross-attention */
   const int32_t *cross_lengths; /* [rows], all T */
-  float *cross_weights;   /* NULL, or [rows, heads, T] */
+  float *cross_weights;         /* NULL, or [rows, heads, T] */
   size_t T;
 } block_cache;
 

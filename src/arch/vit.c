@@ -125,7 +125,7 @@ static void load_layer(loader *l, const tower *t, block *b, const names *n, cons
     b->scale1 = loader_vector(l, h, "%s%s", below, n->scale1);
     b->scale2 = loader_vector(l, h, "%s%s", below, n->scale2);
   }
-  b->attention_scale = (float)(1.0 / sqrt((double)(h / t->o.heads)));
+  b->attention_scale = (float)(1.0 / sqrt((double)h / t->o.heads));
 }
 
 static void build(loader *l, vision *v, const names *n, const json_t *config, const char *prefix)

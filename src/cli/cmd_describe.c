@@ -195,8 +195,9 @@ static void say_summary(const describe_run *r, const settings *s)
     cli_error("%llu %s no pictures and %s skipped", (unsigned long long)r->skipped, r->skipped == 1 ? "file is" : "files are", r->skipped == 1 ? "was" : "were");
   if (r->left_alone && !s->resume)
     cli_error("%llu %s already there and left alone; --force writes anew", (unsigned long long)r->left_alone, r->left_alone == 1 ? "sidecar was" : "sidecars were");
-  if (r->failed && r->failed + r->done > 1)
-    cli_error("%llu of %llu pictures failed", (unsigned long long)r->failed, (unsigned long long)(r->failed + r->done));
+  unsigned long long failed = r->failed, all = r->failed + r->done;
+  if (failed && all > 1)
+    cli_error("%llu of %llu pictures failed", failed, all);
 }
 
 /* The exit status of a run that ended with `code`. */

@@ -3,6 +3,8 @@
 
 const cli_command *const cli_commands[] = {
   &cmd_describe,
+  &cmd_serve,
+  &cmd_health,
   &cmd_model,
   &cmd_version,
   &cmd_help,

@@ -4,8 +4,7 @@
 
 #include "cli/cli.h"
 
-extern const cli_command cmd_describe, cmd_model;
+extern const cli_command cmd_describe, cmd_serve, cmd_health, cmd_model;
 extern const cli_command cmd_version, cmd_help;
-extern const cli_command cmd_serve, cmd_health;
 
 #endif

@@ -46,12 +46,12 @@ static float row_max(const float *x, size_t n)
   if (n >= LANES) {
     vf m, v;
     load(&m, x);
-    vi bad = m != m;
+    vi bad = m != m; // NOLINT(misc-redundant-expression): NaN
     for (i = LANES; i + LANES <= n; i += LANES) {
       load(&v, x + i);
       vi larger = v > m;
       m = (vf)(((vi)v & larger) | ((vi)m & ~larger));
-      bad |= v != v;
+      bad |= v != v; // NOLINT(misc-redundant-expression)
     }
     for (int l = 0; l < LANES; l++) {
       nan |= bad[l] != 0;

@@ -75,7 +75,7 @@ struct opis_description {
     size_t n_tokens;
     char **token_texts; /* [n_tokens] */
     float *attention;   /* [n_tokens, rows, columns] or NULL; rows of tokens that looked nowhere are negative */
-  } *candidates;
+  } * candidates;
   int rows, columns;
 };
 

@@ -94,7 +94,8 @@ static int read_start(generation *g, const captioner *m)
 /* Settings that would change the words and that opis does not do: better refused than passed over. */
 static int refuse_unknown(const captioner *m)
 {
-  static const char *const keys[] = {"forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "force_words_ids", "constraints", "sequence_bias"};
+  static const char *const keys[] = {
+    "forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "force_words_ids", "constraints", "sequence_bias"};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
     if (setting(m, keys[i]))
       return error_set(OPIS_EUNSUPPORTED, "generation settings: %s: opis does not do that", keys[i]);
@@ -103,7 +104,9 @@ static int refuse_unknown(const captioner *m)
 
 int generation_read(generation *g, const captioner *m)
 {
-  *g = (generation){.search = {.beams = 1, .max_length = 20, .length_penalty = 1.0, .early_stopping = OPIS_EARLY_STOPPING_FALSE, .repetition_penalty = 1.0, .candidates = 1, .vocab = m->text.vocab}};
+  *g = (generation){
+    .search = {
+      .beams = 1, .max_length = 20, .length_penalty = 1.0, .early_stopping = OPIS_EARLY_STOPPING_FALSE, .repetition_penalty = 1.0, .candidates = 1, .vocab = m->text.vocab}};
   generate_options *o = &g->search;
   int code = refuse_unknown(m);
   if (code == 0)

@@ -13,13 +13,13 @@ static bool has(const char *name)
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (strcmp(name, "avx2") == 0)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
   return false;
 }
 
 static const nn_kernels *const tables[] = {
-  /* the fastest first */
+/* the fastest first */
 #if defined(__x86_64__)
   &nn_kernels_avx2,
 #endif

@@ -21,7 +21,7 @@ static void trim_utf8(char *s, size_t capacity)
     s[start - 1] = '\0';
 }
 
-static void set(const char *format, va_list args)
+static void __attribute__((format(printf, 1, 0))) set(const char *format, va_list args)
 {
   char fresh[MESSAGE_SIZE];
   if (vsnprintf(fresh, sizeof fresh, format, args) < 0)

@@ -2,8 +2,8 @@
 #include "nn/context.h"
 
 #include "../cmocka_all.h"
-#include <math.h>
 #include "util/error.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
