@@ -30,7 +30,7 @@ static const tensor *words(loader *l, const text_decoder *d, const char *prefix,
 
 /* ---- GPT-2 ---- */
 
-static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *prefix, int i, float eps, bool scaled, bool by_layer)
+static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *prefix, int i, float eps)
 {
   char below[256];
   int64_t h = d->o.hidden, w = d->o.intermediate;
@@ -45,15 +45,14 @@ static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *p
   b->norm2 = loader_norm(l, h, eps, "%sln_2", below);
   b->fc1 = loader_linear_stack(l, (loader_linear){.N = w, .K = h, .conv1d = true, .bias = 1}, below, "mlp.c_fc");
   b->fc2 = loader_linear_stack(l, (loader_linear){.N = h, .K = w, .conv1d = true, .bias = 1}, below, "mlp.c_proj");
-  double scale = scaled ? 1.0 / sqrt((double)h / d->o.heads) : 1.0;
-  b->attention_scale = (float)(by_layer ? scale / (i + 1) : scale);
+  /* Transformers 4.57's default attention (sdpa) passes scale_attn_weights and scale_attn_by_inverse_layer_idx over, and so its answers are those of this scale whatever they say. */
+  b->attention_scale = (float)(1.0 / sqrt((double)h / d->o.heads));
 }
 
 void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, const char *head, int encoder_hidden)
 {
   int64_t h = loader_int(l, config, "n_embd", 768, 1, 16384);
   float eps = (float)loader_number(l, config, "layer_norm_epsilon", 1e-5);
-  bool scaled = loader_flag(l, config, "scale_attn_weights", true), by_layer = loader_flag(l, config, "scale_attn_by_inverse_layer_idx", false);
   d->o.activation = loader_activation(l, config, "activation_function", "gelu_new");
   d->o.intermediate = (int)loader_int(l, config, "n_inner", 4 * h, 1, 1 << 17);
   common(l, d, h, loader_int(l, config, "n_head", 12, 1, 1024), loader_int(l, config, "n_layer", 12, 1, 256), loader_int(l, config, "n_positions", 1024, 1, 1 << 20),
@@ -64,7 +63,7 @@ void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const c
   d->words = words(l, d, prefix, "wte.weight");
   d->position = loader_vector(l, (int64_t)d->positions * h, "%swpe.weight", prefix);
   for (int i = 0; i < d->layers && l->code == 0; i++)
-    gpt2_block(l, d, &d->blocks[i], prefix, i, eps, scaled, by_layer);
+    gpt2_block(l, d, &d->blocks[i], prefix, i, eps);
   d->final_norm = loader_norm(l, h, eps, "%sln_f", prefix);
   loader_linear shape = {.N = d->vocab, .K = h, .bias = 0};
   char own[128];
