@@ -3,7 +3,7 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 export BUILD PYTHON
 
-.PHONY: all run test lint interop interop-full asan tsan fuzz bench docs docker deb wheel dist jenkins-test install clean format
+.PHONY: all run test lint interop interop-full asan tsan fuzz wheel install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) opis libopis
@@ -42,8 +42,8 @@ tsan: packages-test ## the threaded tests under ThreadSanitizer
 fuzz: packages-test ## every fuzz target for SECONDS each (default 60)
 	@ci/fuzz $(or $(SECONDS_EACH),60)
 
-bench: all packages-test ## the comparison with the peers; writes bench/README.md's table
-	@bench/run
+wheel: all ## the Python module with the library inside, in dist/
+	@ci/wheel
 
 format: ## lay the sources out as .clang-format says
 	@git ls-files '*.c' '*.h' | grep -v third_party | xargs clang-format -i
