@@ -230,6 +230,18 @@ static void put_piece(const tokenizer *t, strbuf *out, const char *token, size_t
   strbuf_free(&piece);
 }
 
+/* A vocabulary of bytes can spell NUL, a C string cannot: without it the words behind are kept. */
+static void drop_nul(strbuf *text)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < text->n; i++)
+    if (text->s[i])
+      text->s[n++] = text->s[i];
+  text->n = n;
+  if (text->s)
+    text->s[n] = '\0';
+}
+
 int tokenizer_decode(const tokenizer *t, char **text, const int32_t *ids, size_t n, bool skip_special)
 {
   strbuf out = STRBUF_INIT, bytes = STRBUF_INIT;
@@ -252,6 +264,7 @@ int tokenizer_decode(const tokenizer *t, char **text, const int32_t *ids, size_t
   strbuf_free(&bytes);
   if (t->cleanup && !out.failed)
     clean_up(&out, false);
+  drop_nul(&out);
   *text = strbuf_take(&out);
   return *text ? 0 : error_nomem();
 }

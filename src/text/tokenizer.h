@@ -38,8 +38,8 @@ bool tokenizer_is_special(const tokenizer *t, int32_t id);
  * OPIS_EFORMAT (broken merges), OPIS_EUNSUPPORTED (a tokenizer whose way of splitting is not known: it can only decode), OPIS_ENOMEM. */
 int tokenizer_encode(const tokenizer *t, int32_t **ids, size_t *n, const char *text);
 
-/* As the fast tokenizers' decode(ids, skip_special_tokens=...): clean-up of spaces where the tokenizer's configuration says so; bytes that are no UTF-8 become U+FFFD. Not trimmed. *text is malloc'ed.
- * Ids outside the vocabulary are left out. */
+/* As the fast tokenizers' decode(ids, skip_special_tokens=...): clean-up of spaces where the tokenizer's configuration says so; bytes that are no UTF-8 become U+FFFD. Not trimmed.
+ * Ids outside the vocabulary and NUL characters are left out. *text is malloc'ed. */
 int tokenizer_decode(const tokenizer *t, char **text, const int32_t *ids, size_t n, bool skip_special);
 
 #endif

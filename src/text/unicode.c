@@ -63,8 +63,7 @@ bool unicode_is_mark(uint32_t c)
 
 bool unicode_is_other(uint32_t c)
 {
-  utf8proc_category_t k = category(c);
-  return k == UTF8PROC_CATEGORY_CN || k >= UTF8PROC_CATEGORY_CC;
+  return category(c) >= UTF8PROC_CATEGORY_CC;
 }
 
 bool unicode_is_punctuation(uint32_t c)

@@ -15,7 +15,7 @@ bool unicode_is_space(uint32_t c);       /* White_Space */
 bool unicode_is_letter(uint32_t c);      /* L* */
 bool unicode_is_number(uint32_t c);      /* N* */
 bool unicode_is_mark(uint32_t c);        /* Mn */
-bool unicode_is_other(uint32_t c);       /* C*: control, format, private, unassigned */
+bool unicode_is_other(uint32_t c);       /* Cc, Cf, Cs, Co: control, format, private; not what is unassigned */
 bool unicode_is_punctuation(uint32_t c); /* P* */
 bool unicode_is_word(uint32_t c);        /* \w: letters, marks, decimal digits, connectors, joiners */
 

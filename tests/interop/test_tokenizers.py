@@ -1,0 +1,58 @@
+# venv: transformers
+"""The tokenizers against Transformers' fast ones, both ways, on random Unicode and random rows of ids: from the golden folders as they are, and from their plain vocabularies alone."""
+import json
+import os
+import random
+import shutil
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+from transformers import BertTokenizerFast, GPT2TokenizerFast
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+N = 20000 if os.environ.get("OPIS_INTEROP") == "full" else 3000
+FOLDERS = [("vit-gpt2", GPT2TokenizerFast), ("vit-gpt2-bin", GPT2TokenizerFast), ("dinov2-gpt2", GPT2TokenizerFast), ("blip", BertTokenizerFast), ("blip-bin", BertTokenizerFast), ("git", BertTokenizerFast)]
+WORDS = ["a", "man", "Riding", "don't", "we'll", "I'M", "they've", "it's", "3,5", "1990s", "x-ray", "...", "—", "café", "naïve", "İstanbul", "ΣΊΣΥΦΟΣ", "straße", "日本", "한국", "🙂", "👩‍👧", "мир",
+         "<|endoftext|>", "[SEP]", "[MASK]", " [UNK] ", "##s", "\t", "\n", "  ", " ", "\u3000", "\u200b", "\u00ad", "'", "\"", "ﬁ", "½", "²", "Ⅷ", "e\u0301", "a" * 120, "do not", "n't", " .", " ,"]
+
+
+def random_text(r):
+    if r.random() < 0.5:
+        return "".join(r.choice(WORDS) + r.choice(["", " ", " ", "  "]) for _ in range(r.randrange(12)))
+    ranges = [(32, 127), (32, 127), (0, 0x300), (0x300, 0x600), (0x900, 0x1200), (0x2000, 0x2100), (0x3000, 0x3100), (0x4E00, 0x4F00), (0xAC00, 0xAD00), (0xF900, 0xFB10), (0x1F600, 0x1F650), (0x20000, 0x20020)]
+    out = []
+    for _ in range(r.randrange(20)):
+        lo, hi = r.choice(ranges)
+        c = r.randrange(lo, hi)
+        # The word-piece side of `tokenizers` has tables of an old Unicode: letters younger than those are classed by their age there.
+        young = unicodedata.ucd_3_2_0.category(chr(c)) == "Cn" and c < 0x10000
+        out.append(" " if c == 0 or young else chr(c))
+    return "".join(out)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["folder", "vocabulary-alone"])
+@pytest.mark.parametrize("name,kind", FOLDERS, ids=[f for f, _ in FOLDERS])
+def test_same_as_transformers(name, kind, plain, tmp_path):
+    names = ["vocab.json", "merges.txt", "vocab.txt"] + ([] if plain else ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"])
+    for n in names:
+        if (GOLDEN / name / n).exists():
+            shutil.copy(GOLDEN / name / n, tmp_path / n)
+    theirs = kind.from_pretrained(tmp_path)
+    r = random.Random(f"{name}{plain}")
+    texts = [random_text(r) for _ in range(N)]
+    size = len(theirs)
+    rows = [[r.randrange(size + (3 if r.random() < 0.05 else 0)) for _ in range(r.randrange(14))] for _ in range(N)]
+    rows += [theirs.encode(t, add_special_tokens=False) for t in texts[: N // 2]]
+    questions = [t for t in texts] + [{"ids": row, "skip": i % 2 == 0} for i, row in enumerate(rows)]
+    tool = Path(os.environ["OPIS"]).parent / "tests" / "tools" / "tokenizer_tool"
+    run = subprocess.run([tool, tmp_path], input="".join(json.dumps(q) + "\n" for q in questions), capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in run.stdout.split("\n")[:-1]]
+    assert len(answers) == len(questions)
+    wrong = []
+    for q, a in zip(questions, answers):
+        want = {"ids": theirs.encode(q, add_special_tokens=False)} if isinstance(q, str) else {"text": theirs.decode(q["ids"], skip_special_tokens=q["skip"]).replace("\0", "")}
+        if a != want:
+            wrong.append((q, a, want))
+    assert not wrong, f"{len(wrong)} of {len(questions)} differ: " + "\n".join(json.dumps(w) for w in wrong[:12])
