@@ -6,7 +6,7 @@ export BUILD PYTHON
 .PHONY: all run test lint interop interop-full asan tsan fuzz wheel install clean format
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) opis libopis
+	@ninja -C $(BUILD) --quiet
 
 $(BUILD)/build.ninja: | packages-build
 	@meson setup $(BUILD) --buildtype=debugoptimized >/dev/null && echo "opis: configured in $(BUILD)"

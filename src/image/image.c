@@ -95,6 +95,12 @@ static int load(opis_image **image, const uint8_t *bytes, size_t size, const ima
   case IMAGE_JPEG: code = image_load_jpeg(image, &orientation, bytes, size, limits); break;
   case IMAGE_PNG: code = image_load_png(image, &orientation, bytes, size, limits); break;
   case IMAGE_WEBP: code = image_load_webp(image, &orientation, bytes, size, limits); break;
+  case IMAGE_BMP: code = image_load_bmp(image, &orientation, bytes, size, limits); break;
+  case IMAGE_GIF: code = image_load_gif(image, &orientation, bytes, size, limits); break;
+  case IMAGE_PNM: code = image_load_pnm(image, &orientation, bytes, size, limits); break;
+  case IMAGE_TIFF: code = image_load_tiff(image, &orientation, bytes, size, limits); break;
+  case IMAGE_HEIF:
+  case IMAGE_AVIF: code = image_load_heif(image, &orientation, bytes, size, limits); break;
   default: return error_set(OPIS_EFORMAT, "no picture of a kind that opis reads");
   }
   if (code == 0)

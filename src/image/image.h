@@ -33,6 +33,11 @@ int image_new(opis_image **out, uint64_t width, uint64_t height, const image_lim
 int image_load_jpeg(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
 int image_load_png(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
 int image_load_webp(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
+int image_load_bmp(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
+int image_load_gif(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
+int image_load_pnm(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
+int image_load_tiff(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
+int image_load_heif(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
 
 /* EXIF's orientation in a block that begins with the TIFF header or with "Exif\0\0"; 1 when there is none. */
 int image_exif_orientation(const uint8_t *bytes, size_t size);

@@ -43,10 +43,7 @@ static void every_picture_is_what_pillow_reads(void **state)
   json_array_foreach(json_object_get(expected, "pictures"), i, entry)
   {
     const char *file = json_string_value(json_object_get(entry, "file"));
-    const char *format = json_string_value(json_object_get(entry, "format"));
     opis_image *image;
-    if (strcmp(format, "JPEG") != 0 && strcmp(format, "PNG") != 0 && strcmp(format, "WEBP") != 0)
-      continue;
     if (opis_image_open_file(&image, path_of(file), NULL) < 0) {
       print_error("%s\n", opis_error_message());
       wrong++;
@@ -131,7 +128,7 @@ static void every_broken_picture_is_refused(void **state)
 static void every_truncation_is_survived(void **state)
 {
   (void)state;
-  static const char *const files[] = {"cat.jpg", "rgb.png", "lossy.webp", "exif6.jpg", "palette_transparent.png", "animated.webp"};
+  static const char *const files[] = {"cat.jpg", "rgb.png", "lossy.webp", "exif6.jpg", "palette_transparent.png", "animated.webp", "animated.gif", "still.gif", "lzw.tiff", "picture.ppm", "picture.pgm", "rgb.bmp", "palette.bmp"};
   for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
     char *bytes;
     size_t size;
