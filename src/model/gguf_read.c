@@ -84,11 +84,9 @@ static int read_metadata(cursor *c, json_t *strings, uint64_t n, uint64_t *align
       const char *s = string(c, &length);
       json_t *value = json_stringn(s, length); /* NULL when it is no UTF-8 */
       char name[256];
-      if (c->bad)
-        break;
-      if (key_length >= sizeof name || !value) {
+      if (c->bad || key_length >= sizeof name || !value) {
         json_decref(value);
-        return error_set(OPIS_EFORMAT, "%s: metadata that is no UTF-8", file);
+        return error_set(OPIS_EFORMAT, "%s: broken GGUF metadata, or text in it that is no UTF-8", file);
       }
       memcpy(name, key, key_length);
       name[key_length] = '\0';
