@@ -128,7 +128,8 @@ static void every_broken_picture_is_refused(void **state)
 static void every_truncation_is_survived(void **state)
 {
   (void)state;
-  static const char *const files[] = {"cat.jpg", "rgb.png", "lossy.webp", "exif6.jpg", "palette_transparent.png", "animated.webp", "animated.gif", "still.gif", "lzw.tiff", "picture.ppm", "picture.pgm", "rgb.bmp", "palette.bmp"};
+  static const char *const files[] = {"cat.jpg", "rgb.png", "lossy.webp", "exif6.jpg", "palette_transparent.png", "animated.webp", "animated.gif", "still.gif", "lzw.tiff",
+    "picture.ppm", "picture.pgm", "rgb.bmp", "palette.bmp"};
   for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
     char *bytes;
     size_t size;
