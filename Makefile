@@ -3,7 +3,7 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 export BUILD PYTHON
 
-.PHONY: all run test lint interop interop-full asan tsan fuzz wheel install clean format
+.PHONY: all run test test-delivery lint interop interop-full asan tsan fuzz docker docker-archive wheel install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -11,11 +11,14 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja: | packages-build
 	@meson setup $(BUILD) --buildtype=debugoptimized >/dev/null && echo "opis: configured in $(BUILD)"
 
-.PHONY: packages-build packages-test
+.PHONY: packages-build packages-test packages-container
 packages-build:
 	@ci/install-packages ci/packages-build.txt
 packages-test:
 	@ci/install-packages ci/packages-build.txt ci/packages-test.txt
+
+packages-container:
+	@docker info >/dev/null 2>&1 || ci/install-packages ci/packages-container.txt
 
 run: all ## build, and describe the photographs in examples/
 	@echo "$$ opis describe examples/*.jpg"
@@ -23,6 +26,9 @@ run: all ## build, and describe the photographs in examples/
 
 test: packages-test ## every test that needs no peer; ends with "N passed, N failed"
 	@ci/test
+
+test-delivery: all packages-test packages-container ## the container image: built, and tried
+	@ci/test-delivery
 
 lint: packages-test ## formatting, clang-tidy, cppcheck, shellcheck
 	@ci/lint
@@ -41,6 +47,12 @@ tsan: packages-test ## the threaded tests under ThreadSanitizer
 
 fuzz: packages-test ## every fuzz target for SECONDS each (default 60)
 	@ci/fuzz $(or $(SECONDS_EACH),60)
+
+docker: packages-container ## the container image localhost/opis
+	@ci/docker build
+
+docker-archive: packages-container ## the image as dist/opis-image.tar.gz
+	@ci/docker archive
 
 wheel: all ## the Python module with the library inside, in dist/
 	@ci/wheel
