@@ -2,6 +2,7 @@
 #include "model/json_text.h"
 #include "model/model_source.h"
 #include "model/safetensors.h"
+#include "model/torch_bin.h"
 #include "util/error.h"
 
 #include <stdlib.h>
@@ -32,12 +33,14 @@ static int read_texts(model_files *m, const char *folder)
   return 0;
 }
 
-static int read_weights(model_files *m, const char *path)
+typedef int (*weights_reader)(tensor_table *table, arena *memory, const uint8_t *data, size_t size, const char *file);
+
+static int read_weights(model_files *m, weights_reader read, const char *path)
 {
   const uint8_t *data;
   size_t size;
   int code = model_map_file(m, &data, &size, path);
-  return code < 0 ? code : safetensors_read(&m->tensors, &m->memory, data, size, path);
+  return code < 0 ? code : read(&m->tensors, &m->memory, data, size, path);
 }
 
 static int by_name(const void *a, const void *b)
@@ -46,7 +49,7 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Reads the index, then every shard that it names, once each. Whatever the index names must be there. */
-static int read_shards(model_files *m, const char *folder, const char *index_path)
+static int read_shards(model_files *m, weights_reader read, const char *folder, const char *index_path)
 {
   char *text;
   size_t size, n = 0;
@@ -90,7 +93,7 @@ static int read_shards(model_files *m, const char *folder, const char *index_pat
     char *path;
     code = path_join(&path, folder, shards[i]);
     if (code == 0) {
-      code = read_weights(m, path);
+      code = read_weights(m, read, path);
       free(path);
     }
   }
@@ -111,8 +114,14 @@ static int read_shards(model_files *m, const char *folder, const char *index_pat
 
 static const struct weights {
   const char *file, *format;
-  int sharded;
-} kinds[] = {{"model.safetensors", "safetensors", 0}, {"model.safetensors.index.json", "safetensors", 1}};
+  weights_reader read;
+  bool sharded;
+} kinds[] = {
+  {"model.safetensors", "safetensors", safetensors_read, false},
+  {"model.safetensors.index.json", "safetensors", safetensors_read, true},
+  {"pytorch_model.bin", "pytorch", torch_bin_read, false},
+  {"pytorch_model.bin.index.json", "pytorch", torch_bin_read, true},
+};
 
 int hub_folder_read(model_files *m, const char *folder)
 {
@@ -127,7 +136,7 @@ int hub_folder_read(model_files *m, const char *folder)
     bool there = file_exists(path);
     if (there) {
       m->format = kinds[i].format;
-      code = kinds[i].sharded ? read_shards(m, folder, path) : read_weights(m, path);
+      code = kinds[i].sharded ? read_shards(m, kinds[i].read, folder, path) : read_weights(m, kinds[i].read, path);
     }
     free(path);
     if (code < 0)

@@ -6,7 +6,7 @@ import pytest
 from conftest import GOLDEN, PICTURES, run
 from test_describe import read_safetensors
 
-FAMILIES = [f.parent.name for f in sorted(GOLDEN.glob("*/model.safetensors"))]
+FAMILIES = [f.parent.name for f in sorted([*GOLDEN.glob("*/model.safetensors"), *GOLDEN.glob("*/pytorch_model.bin")])]
 FLAGS = {
     "max_length": "--max-length",
     "min_length": "--min-length",
