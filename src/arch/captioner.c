@@ -69,8 +69,7 @@ static void git(captioner *m, loader *l, const json_t *config)
   if (l->code < 0)
     return;
   m->projection = loader_linear_stack(l, (loader_linear){.N = m->width, .K = m->vision.hidden, .bias = 1}, "git.visual_projection.visual_projection.", "0");
-  m->projection_norm =
-    loader_norm(l, m->width, (float)loader_number(l, json_object_get(config, "vision_config"), "layer_norm_eps", 1e-5), "git.visual_projection.visual_projection.1");
+  m->projection_norm = loader_norm(l, m->width, loader_eps(l, json_object_get(config, "vision_config"), "layer_norm_eps", 1e-5), "git.visual_projection.visual_projection.1");
   text_decoder_git(l, &m->text, config);
   m->settings[0] = model_files_generation_config(l->files);
   m->settings[1] = m->settings[0] ? NULL : config;

@@ -49,6 +49,14 @@ double loader_number(loader *l, const json_t *config, const char *key, double mi
   return json_number_value(v);
 }
 
+float loader_eps(loader *l, const json_t *config, const char *key, double missing)
+{
+  double eps = loader_number(l, config, key, missing);
+  if ((eps < 0 || eps > 1) && l->code == 0)
+    fail(l, error_set(OPIS_EFORMAT, "config.json: %s: %g is outside 0..1", key, eps));
+  return (float)eps;
+}
+
 bool loader_flag(loader *l, const json_t *config, const char *key, bool missing)
 {
   const json_t *v = json_object_get(config, key);
@@ -93,6 +101,10 @@ static const tensor *find(loader *l, bool needed, int n_dims, const int64_t *dim
   if (!t) {
     if (needed)
       fail(l, error_set(OPIS_EFORMAT, "%s: has no tensor %s", model_files_name(l->files), name));
+    return NULL;
+  }
+  if (!tensor_is_weight(t)) {
+    fail(l, error_set(OPIS_EFORMAT, "%s: %s holds %s; weights are F32, F16, BF16, F64 or Q8_0", model_files_name(l->files), name, tensor_type_name(t->type)));
     return NULL;
   }
   if (n_dims > 0 && !tensor_has_shape(t, n_dims, dims)) {

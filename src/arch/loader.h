@@ -22,6 +22,7 @@ typedef struct loader {
 /* Numbers of a JSON object: a missing or null key gives the default; another type or a value outside its range is OPIS_EFORMAT naming the key. */
 int64_t loader_int(loader *l, const json_t *config, const char *key, int64_t missing, int64_t min, int64_t max);
 double loader_number(loader *l, const json_t *config, const char *key, double missing);
+float loader_eps(loader *l, const json_t *config, const char *key, double missing); /* what a norm adds to a variance: 0..1 */
 bool loader_flag(loader *l, const json_t *config, const char *key, bool missing);
 nn_activation loader_activation(loader *l, const json_t *config, const char *key, const char *missing);
 

@@ -52,7 +52,7 @@ static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *p
 void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, const char *head, int encoder_hidden)
 {
   int64_t h = loader_int(l, config, "n_embd", 768, 1, 16384);
-  float eps = (float)loader_number(l, config, "layer_norm_epsilon", 1e-5);
+  float eps = loader_eps(l, config, "layer_norm_epsilon", 1e-5);
   d->o.activation = loader_activation(l, config, "activation_function", "gelu_new");
   d->o.intermediate = (int)loader_int(l, config, "n_inner", 4 * h, 1, 1 << 17);
   common(l, d, h, loader_int(l, config, "n_head", 12, 1, 1024), loader_int(l, config, "n_layer", 12, 1, 256), loader_int(l, config, "n_positions", 1024, 1, 1 << 20),
@@ -100,7 +100,7 @@ static void bert_block(loader *l, const text_decoder *d, block *b, const char *p
 static void bert(loader *l, text_decoder *d, const json_t *config, const char *prefix, int64_t heads, int64_t layers, int64_t positions, int64_t vocab, int encoder_hidden)
 {
   int64_t h = loader_int(l, config, "hidden_size", 768, 1, 16384);
-  float eps = (float)loader_number(l, config, "layer_norm_eps", 1e-12);
+  float eps = loader_eps(l, config, "layer_norm_eps", 1e-12);
   d->o.post_norm = true;
   d->o.activation = loader_activation(l, config, "hidden_act", "gelu");
   d->o.intermediate = (int)loader_int(l, config, "intermediate_size", 3072, 1, 1 << 17);
@@ -123,7 +123,7 @@ void text_decoder_blip(loader *l, text_decoder *d, const json_t *config, int enc
   const int64_t h = d->o.hidden, vocab = d->vocab;
   d->transform = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, predictions, "transform.dense");
   d->transform_activation = d->o.activation;
-  d->transform_norm = loader_norm(l, h, (float)loader_number(l, config, "layer_norm_eps", 1e-12), "%stransform.LayerNorm", predictions);
+  d->transform_norm = loader_norm(l, h, loader_eps(l, config, "layer_norm_eps", 1e-12), "%stransform.LayerNorm", predictions);
   /* The output layer is the word table with a bias of its own, which stands as "bias" or "decoder.bias". */
   const tensor *own = loader_optional(l, "%sdecoder.weight", predictions), *bias = loader_optional(l, "%sbias", predictions);
   if (!bias)

@@ -142,7 +142,7 @@ static void build(loader *l, vision *v, const names *n, const json_t *config, co
   t->layers = (int)loader_int(l, config, "num_hidden_layers", 12, 1, 256);
   t->patch = (int)loader_int(l, config, "patch_size", n->patch_size, 1, 1024);
   v->image_size = (int)loader_int(l, config, "image_size", n == &blip ? 384 : 224, 1, 8192);
-  float eps = (float)loader_number(l, config, "layer_norm_eps", n->eps);
+  float eps = loader_eps(l, config, "layer_norm_eps", n->eps);
   bool qkv_bias = loader_flag(l, config, "qkv_bias", true);
   if (n == &dinov2) {
     t->o.intermediate = (int)loader_int(l, config, "mlp_ratio", 4, 1, 64) * (int)h;

@@ -18,6 +18,11 @@ const char *tensor_type_name(tensor_type type)
   return (size_t)type < sizeof names / sizeof *names ? names[type] : "?";
 }
 
+bool tensor_is_weight(const tensor *t)
+{
+  return t->type == TENSOR_F32 || t->type == TENSOR_F16 || t->type == TENSOR_BF16 || t->type == TENSOR_Q8_0 || t->type == TENSOR_F64;
+}
+
 size_t tensor_type_size(tensor_type type)
 {
   static const size_t sizes[] = {4, 2, 2, 0, 8, 4, 1, 1, 8, 0};

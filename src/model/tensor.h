@@ -36,6 +36,7 @@ typedef struct tensor {
 int64_t tensor_elements(const tensor *t);
 const char *tensor_type_name(tensor_type type); /* "F32", "F16", "BF16", "Q8_0", … */
 /* Bytes of one element; 0 for TENSOR_Q8_0 and TENSOR_OTHER. */
+bool tensor_is_weight(const tensor *t); /* of a type that holds real numbers, which a layer can be made of */
 size_t tensor_type_size(tensor_type type);
 
 /* Whether the hub's shape of t is this one (a transposed [N, K] is a [K, N] on the hub). */

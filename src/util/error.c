@@ -1,5 +1,7 @@
 #include "util/error.h"
 
+#include "util/strbuf.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,17 +10,21 @@
 enum { MESSAGE_SIZE = 1024 };
 static _Thread_local char message[MESSAGE_SIZE];
 
-/* vsnprintf may have cut a UTF-8 sequence in two: take the broken rest away. */
-static void trim_utf8(char *s, size_t capacity)
+/* Names come from hostile files: what is no UTF-8 becomes U+FFFD and a control character '?', so that a message is safe on a terminal and in JSON. Cut on a character's boundary. */
+static void keep(const char *s)
 {
-  size_t n = strnlen(s, capacity - 1);
-  if (n + 1 < capacity)
-    return;
-  size_t start = n;
-  while (start > 0 && n - start < 3 && ((unsigned char)s[start - 1] & 0xC0) == 0x80)
-    start--;
-  if (start > 0 && (unsigned char)s[start - 1] >= 0xC0)
-    s[start - 1] = '\0';
+  size_t n = strlen(s), to = 0;
+  for (size_t i = 0; i < n;) {
+    size_t k = utf8_sequence(s + i, n - i);
+    const char *piece = !k ? "\xEF\xBF\xBD" : (unsigned char)s[i] < 0x20 || s[i] == 0x7F ? "?" : s + i;
+    size_t length = !k ? 3 : k;
+    if (to + length >= sizeof message || (!k && n + 1 == MESSAGE_SIZE && n - i < 4)) /* the broken end of a cut sequence is left out */
+      break;
+    memcpy(message + to, piece, length);
+    to += length;
+    i += k ? k : 1;
+  }
+  message[to] = '\0';
 }
 
 static void __attribute__((format(printf, 1, 0))) set(const char *format, va_list args)
@@ -26,8 +32,7 @@ static void __attribute__((format(printf, 1, 0))) set(const char *format, va_lis
   char fresh[MESSAGE_SIZE];
   if (vsnprintf(fresh, sizeof fresh, format, args) < 0)
     fresh[0] = '\0';
-  trim_utf8(fresh, sizeof fresh);
-  memcpy(message, fresh, sizeof message);
+  keep(fresh);
 }
 
 int error_set(int code, const char *format, ...)
@@ -67,9 +72,11 @@ int error_prefix(int code, const char *format, ...)
   va_start(args, format);
   set(format, args);
   va_end(args);
+  char fresh[MESSAGE_SIZE];
   size_t n = strlen(message);
-  snprintf(message + n, sizeof message - n, ": %s", old);
-  trim_utf8(message, sizeof message);
+  memcpy(fresh, message, n);
+  snprintf(fresh + n, sizeof fresh - n, ": %s", old);
+  keep(fresh);
   return code;
 }
 

@@ -93,8 +93,9 @@ void strbuf_free(strbuf *b)
 }
 
 /* Length of the valid UTF-8 sequence at s (Unicode 15, table 3-7), 0 when there is none. */
-static size_t utf8_sequence(const unsigned char *s, size_t n)
+size_t utf8_sequence(const char *text, size_t n)
 {
+  const unsigned char *s = (const unsigned char *)text;
   if (s[0] < 0x80)
     return 1;
   if (s[0] < 0xC2 || s[0] > 0xF4)
@@ -115,7 +116,7 @@ bool strbuf_put_utf8(strbuf *b, const char *s, size_t n)
 {
   bool valid = true;
   for (size_t i = 0; i < n;) {
-    size_t k = utf8_sequence((const unsigned char *)s + i, n - i);
+    size_t k = utf8_sequence(s + i, n - i);
     if (k) {
       strbuf_append(b, s + i, k);
       i += k;
@@ -131,7 +132,7 @@ bool strbuf_put_utf8(strbuf *b, const char *s, size_t n)
 bool utf8_valid(const char *s, size_t n)
 {
   for (size_t i = 0; i < n;) {
-    size_t k = utf8_sequence((const unsigned char *)s + i, n - i);
+    size_t k = utf8_sequence(s + i, n - i);
     if (!k)
       return false;
     i += k;

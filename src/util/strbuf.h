@@ -27,6 +27,7 @@ void strbuf_free(strbuf *b);
 
 /* Appends s as UTF-8, each byte that is not valid UTF-8 as U+FFFD. Returns whether all of it was valid. */
 bool strbuf_put_utf8(strbuf *b, const char *s, size_t n);
+size_t utf8_sequence(const char *s, size_t n); /* bytes of the UTF-8 character that s[0..n) begins with; 0: none (n > 0) */
 bool utf8_valid(const char *s, size_t n);
 
 #endif

@@ -455,3 +455,20 @@ def test_options_change_the_search():
 def golden(name, **options):
     cases = json.loads((GOLDEN / "opis-small" / "expected.json").read_text())["cases"]
     return next(c["sequences"][0] for c in cases if c["image"] == name and c["options"] == options)
+
+
+def peak(*args):
+    """The peak of resident memory (VmHWM) of a run, in MB."""
+    with subprocess.Popen([OPIS, *map(str, args)], stdout=subprocess.DEVNULL) as p:
+        _, status, usage = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode == 0
+    return usage.ru_maxrss / 1024
+
+
+def test_memory_is_small_and_does_not_grow(tmp_path):
+    """The promise of the README: below 100 MB with the embedded model, however many pictures there are."""
+    few, more = many(tmp_path / "few", 80), many(tmp_path / "more", 400)
+    one, other = peak("describe", "-r", few), peak("describe", "-r", more)
+    assert one < 100 and other < 100
+    assert other < one + 12

@@ -1,0 +1,133 @@
+/* One model, many threads: the same words as alone, cancelled and failing calls beside the others, and no race (run under ThreadSanitizer, too). */
+#include "../cmocka_all.h"
+#include <opis/opis.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS = 8, ROUNDS = 4 };
+
+static const char *const pictures[] = {"astronaut.jpg", "rgb.png", "cat.jpg", "gray.png"};
+enum { PICTURES = sizeof pictures / sizeof *pictures };
+
+static const char *in_tests(char *path, size_t size, const char *name)
+{
+  snprintf(path, size, "%s/golden/%s", getenv("OPIS_TESTS"), name);
+  return path;
+}
+
+typedef struct shared {
+  opis_model *model;
+  char *expected[PICTURES];
+  atomic_int wrong;
+} shared;
+
+static int cancel(void *user)
+{
+  return --*(int *)user < 0;
+}
+
+static char *describe(opis_model *model, int picture, const opis_options *o, int *code)
+{
+  char path[1024], name[64];
+  opis_description *d = NULL;
+  snprintf(name, sizeof name, "pictures/%s", pictures[picture]);
+  *code = opis_describe_file(&d, model, in_tests(path, sizeof path, name), o);
+  char *text = *code == 0 ? strdup(opis_description_text(d)) : NULL;
+  opis_description_free(d);
+  return text;
+}
+
+static void *client(void *user)
+{
+  shared *s = user;
+  for (int i = 0; i < ROUNDS * PICTURES; i++) {
+    int code, steps = i % 5;
+    opis_options o = OPIS_OPTIONS_INIT;
+    o.beams = 4;
+    o.max_length = 16;
+    char *text = describe(s->model, i % PICTURES, &o, &code);
+    if (!text || strcmp(text, s->expected[i % PICTURES]) != 0)
+      s->wrong++;
+    free(text);
+    o.cancelled = cancel;
+    o.user = &steps;
+    text = describe(s->model, i % PICTURES, &o, &code);
+    if (text ? strcmp(text, s->expected[i % PICTURES]) != 0 : code != OPIS_ECANCELLED)
+      s->wrong++;
+    free(text);
+    o.max_length = 1 << 20;
+    text = describe(s->model, 0, &o, &code);
+    if (text || code != OPIS_EINVALID)
+      s->wrong++;
+    free(text);
+  }
+  return NULL;
+}
+
+static void same_words_from_many_threads(void **state)
+{
+  (void)state;
+  for (int threads = 1; threads <= 3; threads += 2) {
+    char path[1024];
+    shared s = {0};
+    opis_model_options o = OPIS_MODEL_OPTIONS_INIT;
+    o.threads = threads;
+    assert_int_equal(opis_model_open(&s.model, in_tests(path, sizeof path, "vit-gpt2"), &o), 0);
+    opis_options options = OPIS_OPTIONS_INIT;
+    options.beams = 4;
+    options.max_length = 16;
+    for (int i = 0; i < PICTURES; i++) {
+      int code;
+      s.expected[i] = describe(s.model, i, &options, &code);
+      assert_non_null(s.expected[i]);
+    }
+    pthread_t clients[THREADS];
+    for (int i = 0; i < THREADS; i++)
+      assert_int_equal(pthread_create(&clients[i], NULL, client, &s), 0);
+    for (int i = 0; i < THREADS; i++)
+      pthread_join(clients[i], NULL);
+    assert_int_equal(s.wrong, 0);
+    for (int i = 0; i < PICTURES; i++)
+      free(s.expected[i]);
+    opis_model_free(s.model);
+  }
+}
+
+/* A batch gives what its pictures give one at a time. */
+static void a_batch_gives_the_same_words(void **state)
+{
+  (void)state;
+  char path[1024];
+  opis_model *m;
+  assert_int_equal(opis_model_open(&m, in_tests(path, sizeof path, "dinov2-gpt2"), NULL), 0);
+  opis_image *images[PICTURES];
+  opis_description *d[PICTURES];
+  for (int i = 0; i < PICTURES; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "pictures/%s", pictures[i]);
+    assert_int_equal(opis_image_open_file(&images[i], in_tests(path, sizeof path, name), NULL), 0);
+  }
+  assert_int_equal(opis_describe_images(d, m, (const opis_image *const *)images, PICTURES, NULL), 0);
+  for (int i = 0; i < PICTURES; i++) {
+    opis_description *one;
+    size_t n, k;
+    assert_int_equal(opis_describe_image(&one, m, images[i], NULL), 0);
+    const int32_t *a = opis_description_candidate_tokens(d[i], 0, &n), *b = opis_description_candidate_tokens(one, 0, &k);
+    assert_int_equal(n, k);
+    assert_memory_equal(a, b, n * sizeof *a);
+    assert_true(opis_description_candidate_score(d[i], 0) == opis_description_candidate_score(one, 0));
+    opis_description_free(one);
+    opis_description_free(d[i]);
+    opis_image_free(images[i]);
+  }
+  opis_model_free(m);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {cmocka_unit_test(same_words_from_many_threads), cmocka_unit_test(a_batch_gives_the_same_words)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
