@@ -33,6 +33,7 @@ typedef struct caption {
   const char *text;    /* the words as written, ends with NUL; white space at both ends taken off; length 0: an empty caption */
   size_t length;       /* bytes of text */
   const char *split;   /* Karpathy's split field ("train", "val", "restval", "test"), or a CSV's or object's "split"; NULL: none */
+  const char *id;      /* COCO: the picture's id among the file's images; NULL: none */
   uint64_t line;       /* where it is written, from 1 (sidecar: in its own file) */
 } caption;
 

@@ -102,7 +102,7 @@ static int caption_value(reader *r, words *w, bool *sentences)
   json_scan *j = &r->j;
   int kind = json_peek(j);
   if (kind == '"') {
-    if (json_text(j, &r->text) < 0)
+    if (json_read_text(j, &r->text) < 0)
       return JSON_ERROR;
     return words_add(r, w, &r->text);
   }
@@ -113,7 +113,7 @@ static int caption_value(reader *r, words *w, bool *sentences)
   while ((more = json_item(j)) == 1) {
     kind = json_peek(j);
     if (kind == '"') {
-      if (json_text(j, &r->text) < 0 || words_add(r, w, &r->text) < 0)
+      if (json_read_text(j, &r->text) < 0 || words_add(r, w, &r->text) < 0)
         return JSON_ERROR;
     } else if (kind == '{') {
       json_enter(j);
@@ -125,7 +125,7 @@ static int caption_value(reader *r, words *w, bool *sentences)
         if (r->key.n == 3 && memcmp(r->key.s, "raw", 3) == 0)
           *sentences = true, rank = 0;
         if (rank >= 0 && json_peek(j) == '"' && (best < 0 || rank < best)) {
-          if (json_text(j, &found) < 0)
+          if (json_read_text(j, &found) < 0)
             break;
           best = rank;
         } else if (json_skip(j) < 0)
@@ -160,10 +160,10 @@ static int record(reader *r, bool images)
     int picture_rank = captions_picture_key(key, n), words_rank = captions_caption_key(key, n);
     /* Karpathy's files have a folder in "filepath" and the name in "filename". */
     if (images && n == 2 && memcmp(key, "id", 2) == 0 && scalar) {
-      if (json_text(j, &id) < 0)
+      if (json_read_text(j, &id) < 0)
         break;
     } else if (scalar && picture_rank >= 0 && (best < 0 || picture_rank < best) && !(images && n == 3)) {
-      if (json_text(j, &r->picture) < 0)
+      if (json_read_text(j, &r->picture) < 0)
         break;
       best = picture_rank;
     } else if (words_rank >= 0 && (kind == '"' || kind == '[') && (best_words < 0 || words_rank < best_words)) {
@@ -173,7 +173,7 @@ static int record(reader *r, bool images)
         break;
       best_words = words_rank;
     } else if (captions_split_key(key, n) && kind == '"') {
-      if (json_text(j, &r->text) < 0)
+      if (json_read_text(j, &r->text) < 0)
         break;
       const char *s = r->text.s ? r->text.s : "";
       if (!r->last_split || strcmp(r->last_split, s) != 0)
@@ -216,11 +216,11 @@ static int annotation(reader *r)
     bool scalar = kind == '"' || kind == '0';
     if (scalar && r->key.n == 8 && memcmp(r->key.s, "image_id", 8) == 0) {
       has_id = true;
-      if (json_text(j, &id) < 0)
+      if (json_read_text(j, &id) < 0)
         break;
     } else if (kind == '"' && captions_caption_key(r->key.s ? r->key.s : "", r->key.n) >= 0) {
       has_text = true;
-      if (json_text(j, &text) < 0)
+      if (json_read_text(j, &text) < 0)
         break;
     } else if (json_skip(j) < 0)
       break;
@@ -306,8 +306,11 @@ static int join(reader *r)
       picture->used = true;
     else
       e = captions_problem(r->c, a->line, "image_id %.64s is not among the file's images", a->id);
+    size_t before = r->c->n;
     if (e == 0)
       e = captions_add(r->c, picture ? picture->text : a->id, picture ? picture->length : strlen(a->id), a->text, a->length, NULL, a->line);
+    if (e == 0 && r->c->n > before)
+      r->c->items[before].id = a->id;
   }
   for (size_t i = 0; e == 0 && i < p->n; i++)
     if (!p->items[i].used)

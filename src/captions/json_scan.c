@@ -89,7 +89,7 @@ int json_key(json_scan *j, strbuf *key)
     return more;
   if (*j->p != '"')
     return fail(j, "a key that is no string");
-  if (json_text(j, key) < 0)
+  if (json_read_text(j, key) < 0)
     return JSON_ERROR;
   space(j);
   if (j->p == j->end || *j->p != ':')
@@ -168,7 +168,7 @@ static int escape(json_scan *j, strbuf *out)
   return 0;
 }
 
-int json_text(json_scan *j, strbuf *text)
+int json_read_text(json_scan *j, strbuf *text)
 {
   strbuf_reset(text);
   int kind = json_peek(j);

@@ -30,7 +30,7 @@ int json_key(json_scan *j, strbuf *key);
 /* Inside an array: 1 when a value follows, 0 when the array has ended. */
 int json_item(json_scan *j);
 /* A string's characters as UTF-8 (lone surrogates as three bytes that are not valid UTF-8, \u0000 as NUL), or a number's digits as written; replaces *text. 0 or JSON_ERROR. */
-int json_text(json_scan *j, strbuf *text);
+int json_read_text(json_scan *j, strbuf *text);
 int json_skip(json_scan *j); /* any value. 0 or JSON_ERROR */
 
 #endif

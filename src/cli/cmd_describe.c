@@ -1,6 +1,7 @@
 /* opis describe: says what is on pictures. */
 #include "cli/commands.h"
 #include "cli/describe.h"
+#include "cli/generate_options.h"
 
 #include "util/cpus.h"
 #include "util/error.h"
@@ -10,45 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-  BEAMS = 256,
-  MAX_LENGTH,
-  MIN_LENGTH,
-  LENGTH_PENALTY,
-  EARLY_STOPPING,
-  NO_REPEAT_NGRAM,
-  REPETITION_PENALTY,
-  CANDIDATES,
-  PROMPT,
-  PRECISION,
-  THREADS,
-  JOBS,
-  FORMAT,
-  FILES_FROM,
-  SHARD,
-  RESUME,
-  FORCE,
-  NO_ORIENT,
-  MAX_PIXELS,
-  MAX_BYTES,
-  TIMEOUT,
-  DUMP
-};
+enum { CANDIDATES = 256, FORMAT, FILES_FROM, SHARD, RESUME, FORCE, DUMP };
 
 static const cli_option options[] = {
-  {'m', "model", "MODEL", "use this model: a name of 'opis model list', a hub folder, a GGUF file (default: $OPIS_MODEL, else opis-small)", CLI_COMPLETE_MODEL},
-  {BEAMS, "beams", "N", "keep the N best beginnings of a sentence while searching; 1 is greedy (default: the model's)", 0},
-  {MAX_LENGTH, "max-length", "N", "stop at N tokens, start token and prompt included (default: the model's)", 0},
-  {MIN_LENGTH, "min-length", "N", "do not end before N tokens", 0},
-  {LENGTH_PENALTY, "length-penalty", "X", "divide a sentence's score by its length to the power X: above 0 favours longer ones", 0},
-  {EARLY_STOPPING, "early-stopping", "[=never]", "stop when enough sentences have ended; with =never only when no better one can come", 0},
-  {NO_REPEAT_NGRAM, "no-repeat-ngram", "N", "let no N tokens in a row come twice", 0},
-  {REPETITION_PENALTY, "repetition-penalty", "X", "make tokens less likely that were there already; 1 is none", 0},
+  GENERATE_SEARCH_OPTIONS,
   {CANDIDATES, "candidates", "N", "give the N best sentences, at most as many as beams", 0},
-  {PROMPT, "prompt", "TEXT", "begin the description with TEXT, where the model's family takes a prompt", 0},
-  {PRECISION, "precision", "f32|q8", "compute in 32-bit floats or 8-bit integers (default: as the weights are stored)", 0},
-  {THREADS, "threads", "N", "use N threads for a picture (default: every core this process may use)", 0},
-  {JOBS, "jobs", "N", "read and decode N pictures at a time, beside describing (default: 2)", 0},
   {FORMAT, "format", "text|json|jsonl|csv|sidecar|xmp", "how answers are written; sidecar and xmp write NAME.txt and NAME.xmp beside each picture", 0},
   {'o', "output", "FILE", "write to FILE instead of standard output", CLI_COMPLETE_FILE},
   {'r', "recursive", NULL, "describe the pictures in folders, too; other files in them are skipped", 0},
@@ -57,10 +24,7 @@ static const cli_option options[] = {
   {SHARD, "shard", "I/N|env", "take every N-th input beginning with the I-th; env: as Slurm, AWS Batch or Kubernetes say", 0},
   {RESUME, "resume", NULL, "go on with the FILE of -o: skip what it already answers", 0},
   {FORCE, "force", NULL, "write sidecars even where there are some", 0},
-  {NO_ORIENT, "no-orient", NULL, "do not turn pictures upright by their EXIF orientation", 0},
-  {MAX_PIXELS, "max-pixels", "N", "refuse pictures of more pixels (default: 178956970)", 0},
-  {MAX_BYTES, "max-bytes", "N", "refuse files of more bytes, such as 500M (default: 200M)", 0},
-  {TIMEOUT, "timeout", "S", "give a picture up after S seconds", 0},
+  GENERATE_PICTURE_OPTIONS,
   {DUMP, "dump", "FILE", "also write pixels, pixel_values and encoder_last_hidden_state as safetensors", CLI_COMPLETE_FILE},
   {0},
 };
@@ -77,10 +41,9 @@ static const cli_example examples[] = {
 };
 
 typedef struct settings {
-  const char *model, *output, *files_from, *dump;
-  opis_model_options load;
-  opis_options generate;
-  int format, jobs, shard, shards;
+  generate_settings shared;
+  const char *output, *files_from, *dump;
+  int format, shard, shards;
   bool recursive, nul, resume, force;
 } settings;
 
@@ -88,51 +51,19 @@ typedef struct settings {
 static bool set_option(const cli_args *a, int id, settings *s)
 {
   static const char *const formats[] = {"text", "json", "jsonl", "csv", "sidecar", "xmp", NULL};
-  static const char *const precisions[] = {"f32", "q8", NULL};
-  const double most = 1e30;
-  opis_options *g = &s->generate;
-  int n;
+  int taken = generate_option(a, id, &s->shared);
+  if (taken)
+    return taken > 0;
   switch (id) {
-  case 'm': s->model = a->value; return true;
   case 'o': s->output = a->value; return true;
   case 'r': s->recursive = true; return true;
   case '0': s->nul = true; return true;
-  case BEAMS: return cli_int(a, &g->beams, 1, 64);
-  case MAX_LENGTH: return cli_int(a, &g->max_length, 1, 1 << 20);
-  case MIN_LENGTH: return cli_int(a, &g->min_length, 0, 1 << 20);
-  case LENGTH_PENALTY: return cli_double(a, &g->length_penalty, -most, most);
-  case NO_REPEAT_NGRAM: return cli_int(a, &g->no_repeat_ngram, 0, 1 << 20);
-  case CANDIDATES: return cli_int(a, &g->candidates, 1, 64);
-  case PROMPT: g->prompt = a->value; return true;
-  case THREADS: return cli_int(a, &s->load.threads, 1, 1024);
-  case JOBS: return cli_int(a, &s->jobs, 1, 256);
+  case CANDIDATES: return cli_int(a, &s->shared.generate.candidates, 1, 64);
   case FORMAT: return cli_choice(a, &s->format, formats);
   case FILES_FROM: s->files_from = a->value; return true;
   case RESUME: s->resume = true; return true;
   case FORCE: s->force = true; return true;
-  case NO_ORIENT: g->image.no_orient = 1; return true;
-  case MAX_BYTES: return cli_bytes(a, &g->image.max_bytes);
-  case MAX_PIXELS: return cli_bytes(a, &g->image.max_pixels);
-  case TIMEOUT: return cli_double(a, &g->timeout, 1e-3, 1e9);
   case DUMP: s->dump = a->value; return true;
-  case REPETITION_PENALTY:
-    if (!cli_double(a, &g->repetition_penalty, 0, most))
-      return false;
-    if (g->repetition_penalty == 0)
-      cli_error("--repetition-penalty: must be above 0; 1 is none");
-    return g->repetition_penalty > 0;
-  case PRECISION:
-    if (!cli_choice(a, &n, precisions))
-      return false;
-    s->load.precision = n == 0 ? OPIS_PRECISION_F32 : OPIS_PRECISION_Q8;
-    return true;
-  case EARLY_STOPPING:
-    g->early_stopping = OPIS_EARLY_STOPPING_TRUE;
-    if (a->value && strcmp(a->value, "never") == 0)
-      g->early_stopping = OPIS_EARLY_STOPPING_NEVER;
-    else if (a->value)
-      cli_error("--early-stopping: '%s' is not never", a->value);
-    return !a->value || g->early_stopping == OPIS_EARLY_STOPPING_NEVER;
   case SHARD:
     if (describe_shard_parse(&s->shard, &s->shards, a->value) < 0) {
       cli_error("%s", opis_error_message());
@@ -231,15 +162,15 @@ static int describe(const cli_command *self, const char *name, settings *s, cons
     .resume = s->resume,
     .force = s->force,
   };
-  describe_run r = {.options = &s->generate, .jobs = s->jobs};
+  describe_run r = {.options = &s->shared.generate, .jobs = s->shared.jobs};
   pathset done = PATHSET_INIT;
   opis_model *model = NULL;
   int status = CLI_FAILED;
-  if (opis_model_open(&model, s->model, &s->load) < 0) {
+  if (opis_model_open(&model, s->shared.model, &s->shared.load) < 0) {
     cli_error("%s", opis_error_message());
     return CLI_FAILED;
   }
-  if (opis_options_check(model, &s->generate) < 0) {
+  if (opis_options_check(model, &s->shared.generate) < 0) {
     opis_model_free(model);
     return cli_usage(self, name, "%s", opis_error_message());
   }
@@ -259,7 +190,7 @@ static int describe(const cli_command *self, const char *name, settings *s, cons
 
 static int run(const cli_command *self, int argc, char **argv)
 {
-  settings s = {.load = OPIS_MODEL_OPTIONS_INIT, .generate = OPIS_OPTIONS_INIT, .jobs = 2, .shard = 1, .shards = 1};
+  settings s = {.shared = GENERATE_SETTINGS_INIT, .shard = 1, .shards = 1};
   cli_args a;
   cli_start(&a, self, argc, argv);
   for (int id; (id = cli_next(&a)) != 0;) {
@@ -272,7 +203,7 @@ static int run(const cli_command *self, int argc, char **argv)
   if (wrong)
     return cli_usage(self, argv[0], "%s", wrong);
   cli_catch_signals();
-  s.generate.cancelled = interrupted;
+  s.shared.generate.cancelled = interrupted;
   return describe(self, argv[0], &s, &a);
 }
 
