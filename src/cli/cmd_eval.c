@@ -283,10 +283,11 @@ const cli_command cmd_eval = {
   .name = "eval",
   .operands = "",
   .summary = "score descriptions against what people wrote",
-  .description = "Computes BLEU-1 to BLEU-4, ROUGE-L and CIDEr as pycocoevalcap 1.2 does, Treebank tokens included, without Java or Python; with them 95 % intervals, how varied the words "
-                 "are, and which are said more often than people say them. With --compare it tells whether one set of descriptions is better than another or only luckier.\n\n"
-                 "A prediction belongs to the picture of the same path, else of the same COCO number, else of the same file name. A picture without one is an error: a score over "
-                 "fewer pictures would mean something else.",
+  .description =
+    "Computes BLEU-1 to BLEU-4, ROUGE-L and CIDEr as pycocoevalcap 1.2 does, Treebank tokens included, without Java or Python; with them 95 % intervals, how varied the words "
+    "are, and which are said more often than people say them. With --compare it tells whether one set of descriptions is better than another or only luckier.\n\n"
+    "A prediction belongs to the picture of the same path, else of the same COCO number, else of the same file name. A picture without one is an error: a score over "
+    "fewer pictures would mean something else.",
   .options = options,
   .examples = examples,
   .run = run,

@@ -34,8 +34,8 @@ struct eval_corpus {
   ngram_table ngrams;
   sentences sentences;
   grams grams;
-  double *norms;         /* [captions, 4] lengths of the references' CIDEr vectors */
-  size_t *word_counts;   /* [vocabulary of the references] */
+  double *norms;       /* [captions, 4] lengths of the references' CIDEr vectors */
+  size_t *word_counts; /* [vocabulary of the references] */
   size_t vocabulary;
   size_t reference_words; /* entries of the table that the references made */
 };

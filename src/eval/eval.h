@@ -53,15 +53,15 @@ typedef struct eval_word {
 
 typedef struct eval_result {
   size_t n;
-  eval_picture *pictures;      /* [n] */
-  double score[EVAL_METRICS];  /* of all pictures together */
-  char **tokens;               /* [n] the words that were counted */
-  size_t vocabulary;           /* different words */
-  size_t words;                /* all words */
-  size_t different;            /* different descriptions */
-  double distinct[4];          /* different n-grams / all n-grams */
+  eval_picture *pictures;     /* [n] */
+  double score[EVAL_METRICS]; /* of all pictures together */
+  char **tokens;              /* [n] the words that were counted */
+  size_t vocabulary;          /* different words */
+  size_t words;               /* all words */
+  size_t different;           /* different descriptions */
+  double distinct[4];         /* different n-grams / all n-grams */
   double mean_length;
-  eval_word *too_often;        /* the most surprising first */
+  eval_word *too_often; /* the most surprising first */
   size_t n_too_often;
 } eval_result;
 

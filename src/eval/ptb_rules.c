@@ -34,26 +34,30 @@ const pattern_macro ptb_macros[] = {
   {"thinga", "[A-Z]+(([+&]|&amp;)[A-Z]+)+"},
   {"slashed", "[A-Za-z0-9]+(-[A-Za-z]+){0,2}"},
   /* words with apostrophes that stay whole */
-  {"apoword", "({apos})n({apos})?|[lLdDjJ]({apos})|Dunkin({apos})|somethin({apos})|ol({apos})|({apos})em|[A-HJ-XZn]({aposmore}){letter}{letter}+|({apos})[2-9]0s|({apos})till?|"
-              "{letter}+[aeiouyAEIOUY]({aposmore})[aeiouA-Z]{letter}*|({apos})cause|cont'd\\.?|'twas|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l|O({aposmore})o"},
+  {"apoword",
+    "({apos})n({apos})?|[lLdDjJ]({apos})|Dunkin({apos})|somethin({apos})|ol({apos})|({apos})em|[A-HJ-XZn]({aposmore}){letter}{letter}+|({apos})[2-9]0s|({apos})till?|"
+    "{letter}+[aeiouyAEIOUY]({aposmore})[aeiouA-Z]{letter}*|({apos})cause|cont'd\\.?|'twas|nor'easter|c'mon|e'er|s'mores|ev'ry|li'l|nat'l|O({aposmore})o"},
   /* abbreviations that mostly stand before lower-case words: an upper-case one begins a sentence */
   {"abbrev1", "({month}|{day}|{state}|{company}|tel|est|ext|sq|{after}|etc|al|seq|Bldg)\\."},
   {"month", "Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"},
   {"day", "Mon|Tues?|Wed|Thu|Thurs|Fri"},
-  {"state", "Ala|Ariz|[A]z|[A]rk|Calif|Colo|Conn|Ct|Dak|[D]el|Fla|Ga|[I]ll|Ind|Kans?|Ky|[L]a|[M]ass|Md|Mich|Minn|[M]iss|Mo|Mont|Neb|Nev|Okla|[O]re|[P]a|Penn|Tenn|[T]ex|Va|Vt|"
-            "[W]ash|Wisc?|Wyo"},
+  {"state",
+    "Ala|Ariz|[A]z|[A]rk|Calif|Colo|Conn|Ct|Dak|[D]el|Fla|Ga|[I]ll|Ind|Kans?|Ky|[L]a|[M]ass|Md|Mich|Minn|[M]iss|Mo|Mont|Neb|Nev|Okla|[O]re|[P]a|Penn|Tenn|[T]ex|Va|Vt|"
+    "[W]ash|Wisc?|Wyo"},
   {"company", "Inc|Cos?|Corp|Pp?t[ye]s?|Ltd|Plc|Rt|Bancorp|Bhd|Assn|Univ|Intl|Sys"},
   {"after", "Jr|Sr|Bros|(Ed|Ph)\\.D|Blvd|Rd|Esq"},
   /* abbreviations before upper-case words */
   {"acronym1", "[A-Za-z](\\.[A-Za-z])*|{union}"},
   {"acronym2", "[A-Za-z](\\.[A-Za-z])+|{union}"},
   {"union", "(Canada|Sino|Korean|EU|Japan|non)-U\\.S|U\\.S\\.-(U\\.K|U\\.S\\.S\\.R)"},
-  {"title", "Mr|Mrs|Ms|[M]iss|Drs?|Profs?|Sens?|Reps?|Attys?|Lt|Col|Gen|Messrs|Govs?|Adm|Rev|Maj|Sgt|Cpl|Pvt|Capt|Ste?|Ave|Pres|Lieut|Hon|Brig|Co?mdr|Pfc|Spc|Supts?|Det|Mt|Ft|Adj|"
-            "Adv|Asst|Assoc|Ens|Insp|Mlle|Mme|Msgr|Sfc"},
+  {"title",
+    "Mr|Mrs|Ms|[M]iss|Drs?|Profs?|Sens?|Reps?|Attys?|Lt|Col|Gen|Messrs|Govs?|Adm|Rev|Maj|Sgt|Cpl|Pvt|Capt|Ste?|Ave|Pres|Lieut|Hon|Brig|Co?mdr|Pfc|Spc|Supts?|Det|Mt|Ft|Adj|"
+    "Adv|Asst|Assoc|Ens|Insp|Mlle|Mme|Msgr|Sfc"},
   {"abbrev4", "{title}|vs|Alex|Wm|Jos|Cie|a\\.k\\.a|cf|TREAS|Ph|{acronym1}|Invt|Elec|Natl|M[ft]g|Dept"},
   /* words that tell that an acronym before them ended a sentence */
-  {"opener", "[A]bout|[A]ccording|[A]dditionally|[A]fter|[A]n|[A]|[A]s|[A]t|[B]ut|[E]arlier|[H]e|[H]er|[H]ere|[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M]r\\.|[M]s\\.|[N]ow|"
-             "[O]nce|[O]ne|[O]ther|[O]ur|[S]he|[S]ince|[S]o|[S]ome|[S]uch|[T]hat|[T]he|[T]heir|[T]hen|[T]here|[T]hese|[T]hey|[T]his|[W]e|[W]hen|[W]hile|[W]hat|[Y]et|[Y]ou|{sgml}"},
+  {"opener",
+    "[A]bout|[A]ccording|[A]dditionally|[A]fter|[A]n|[A]|[A]s|[A]t|[B]ut|[E]arlier|[H]e|[H]er|[H]ere|[H]owever|[I]f|[I]n|[I]t|[L]ast|[M]any|[M]ore|[M]r\\.|[M]s\\.|[N]ow|"
+    "[O]nce|[O]ne|[O]ther|[O]ur|[S]he|[S]ince|[S]o|[S]ome|[S]uch|[T]hat|[T]he|[T]heir|[T]hen|[T]here|[T]hese|[T]hey|[T]his|[W]e|[W]hen|[W]hile|[W]hat|[Y]et|[Y]ou|{sgml}"},
   {"extension", "bat|bmp|c|class|cgi|cpp|dll|docx?|exe|gif|gz|h|html?|jar|java|jpe?g|mov|mp3|pdf|php|pl|png|ppt|ps|py|sql|tar|txt|wav|x|xml|zip"},
   {"inside", "[,;:\x94]"},
   {NULL, NULL},
@@ -76,7 +80,8 @@ const ptb_rule ptb_rules[] = {
   {"{apoword}", NULL, PTB_KEEP, NULL},
   {"y({apos})", "{letter}", PTB_KEEP, NULL},
   {"https?://[^" URL_ENDS "(){}]+[^" URL_ENDS ".!?(){},\\-]", NULL, PTB_KEEP, NULL},
-  {"((www\\.([^" URL_ENDS ".!?(){},]+\\.)+[a-zA-Z]{2,4})|(([^ \t\n\f\r\"`'<>|.!?(){},-_$]+\\.)+(com|net|org|edu)))(/[^" URL_ENDS "()]+[^" URL_ENDS ".!?(){},\\-])?", NULL, PTB_KEEP, NULL},
+  {"((www\\.([^" URL_ENDS ".!?(){},]+\\.)+[a-zA-Z]{2,4})|(([^ \t\n\f\r\"`'<>|.!?(){},-_$]+\\.)+(com|net|org|edu)))(/[^" URL_ENDS "()]+[^" URL_ENDS ".!?(){},\\-])?", NULL, PTB_KEEP,
+    NULL},
   {"(&lt;|<)?[a-zA-Z0-9][^" URL_ENDS "()\x85{}]*@([^" URL_ENDS "(){}.\x85]+\\.)*([^" URL_ENDS "(){}.\x85]+)(&gt;|>)?", NULL, PTB_KEEP, NULL},
   {"@[a-zA-Z_][a-zA-Z_0-9]*|#({wordletter})+", NULL, PTB_KEEP, NULL},
   {"{ending}", "[^A-Za-z]", PTB_QUOTE_RIGHT, NULL},
@@ -102,8 +107,8 @@ const ptb_rule ptb_rules[] = {
   {"({apos})[0-9][0-9]", "{gap}", PTB_KEEP, NULL},
   {"({wordpart})+([.]({wordpart})+)*[.]({extension})", "{gap}|[.?!,]", PTB_KEEP, NULL},
   {"{word}\\.", "{inside}", PTB_UNSOFTEN, NULL},
-  {"(\\([0-9]{2,3}\\)[ \x85]?|(\\+\\+?)?([0-9]{2,4}[\\- \x85])?[0-9]{2,4}[\\- \x85])[0-9]{3,4}[\\- \x85]?[0-9]{3,5}|((\\+\\+?)?[0-9]{2,4}\\.)?[0-9]{2,4}\\.[0-9]{3,4}\\.[0-9]{3,5}", NULL,
-    PTB_PHONE, NULL},
+  {"(\\([0-9]{2,3}\\)[ \x85]?|(\\+\\+?)?([0-9]{2,4}[\\- \x85])?[0-9]{2,4}[\\- \x85])[0-9]{3,4}[\\- \x85]?[0-9]{3,5}|((\\+\\+?)?[0-9]{2,4}\\.)?[0-9]{2,4}\\.[0-9]{3,4}\\.[0-9]{3,5}",
+    NULL, PTB_PHONE, NULL},
   {"\"|&quot;", "[A-Za-z0-9$]", PTB_QUOTE_LEFT, NULL},
   {"\"|&quot;", NULL, PTB_QUOTE_RIGHT, NULL},
   {"\x7f", NULL, PTB_SKIP, NULL},

@@ -12,25 +12,25 @@ enum ptb_symbol {
   PTB_DIGIT = 0x83,
   PTB_SPACE = 0x84,
   PTB_NBSP = 0x85,
-  PTB_SOFT = 0x86,          /* soft hyphen */
-  PTB_RIGHT_SINGLE = 0x87,  /* closing single quotation mark, an apostrophe too */
-  PTB_LEFT_SINGLE = 0x88,   /* opening single quotation marks */
-  PTB_QUOTE = 0x89,         /* the other quotation marks */
-  PTB_DASH = 0x8a,          /* en, em and longer dashes */
-  PTB_HYPHEN = 0x8b,        /* hyphens inside words */
+  PTB_SOFT = 0x86,         /* soft hyphen */
+  PTB_RIGHT_SINGLE = 0x87, /* closing single quotation mark, an apostrophe too */
+  PTB_LEFT_SINGLE = 0x88,  /* opening single quotation marks */
+  PTB_QUOTE = 0x89,        /* the other quotation marks */
+  PTB_DASH = 0x8a,         /* en, em and longer dashes */
+  PTB_HYPHEN = 0x8b,       /* hyphens inside words */
   PTB_ELLIPSIS = 0x8c,
-  PTB_SCRIPT_SIGN = 0x8d,   /* raised and lowered + and - */
-  PTB_SUPERSCRIPT = 0x8e,   /* raised digits */
-  PTB_SUBSCRIPT = 0x8f,     /* lowered digits */
-  PTB_FRACTION = 0x90,      /* one half, … */
+  PTB_SCRIPT_SIGN = 0x8d, /* raised and lowered + and - */
+  PTB_SUPERSCRIPT = 0x8e, /* raised digits */
+  PTB_SUBSCRIPT = 0x8f,   /* lowered digits */
+  PTB_FRACTION = 0x90,    /* one half, … */
   PTB_CURRENCY = 0x91,
   PTB_FRACTION_SLASH = 0x92,
-  PTB_STOP = 0x93,          /* full stops and question marks of other scripts */
-  PTB_COMMA = 0x94,         /* ideographic comma */
+  PTB_STOP = 0x93,  /* full stops and question marks of other scripts */
+  PTB_COMMA = 0x94, /* ideographic comma */
   PTB_NUMBER_SEPARATOR = 0x95,
-  PTB_SIGN = 0x96,          /* symbols that stand alone */
-  PTB_INVISIBLE = 0x97,     /* zero-width spaces and marks of direction */
-  PTB_OTHER = 0x98,         /* left out */
+  PTB_SIGN = 0x96,      /* symbols that stand alone */
+  PTB_INVISIBLE = 0x97, /* zero-width spaces and marks of direction */
+  PTB_OTHER = 0x98,     /* left out */
 };
 
 typedef enum ptb_action {

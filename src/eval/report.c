@@ -133,8 +133,9 @@ int eval_report_json(strbuf *b, const eval_report *r)
   json_object_set_new(o, "reference_mean_length", json_real(eval_corpus_mean_length(r->corpus)));
   for (size_t i = 0; i < q->n_too_often; i++) {
     const eval_word *w = &q->too_often[i];
-    json_array_append_new(words, json_pack("{s:s, s:I, s:f, s:f, s:f}", "word", w->word, "count", (json_int_t)w->count, "per_thousand", w->per_thousand, "reference_per_thousand",
-                                   w->reference_per_thousand, "surprise", w->surprise));
+    json_array_append_new(words,
+      json_pack("{s:s, s:I, s:f, s:f, s:f}", "word", w->word, "count", (json_int_t)w->count, "per_thousand", w->per_thousand, "reference_per_thousand", w->reference_per_thousand,
+        "surprise", w->surprise));
   }
   json_object_set_new(o, "said_too_often", words);
   if (r->comparison)

@@ -13,7 +13,7 @@ typedef struct word_table {
     uint64_t hash;
     const char *key;
     uint32_t length;
-  } *entries; /* [n] */
+  } * entries; /* [n] */
   arena memory;
 } word_table;
 

@@ -17,8 +17,9 @@ static const char style[] =
 
 void html_begin(strbuf *b, const char *title)
 {
-  strbuf_puts(b, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>");
+  strbuf_puts(b,
+    "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>");
   html_text(b, title);
   strbuf_printf(b, "</title><style>%s</style></head><body>\n<h1>", style);
   html_text(b, title);
