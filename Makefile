@@ -3,7 +3,7 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 export BUILD PYTHON
 
-.PHONY: all run test test-delivery lint interop interop-full asan tsan fuzz docker docker-archive wheel install clean format
+.PHONY: all run test test-delivery lint interop interop-full asan tsan fuzz docker docker-archive deb dist wheel install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -11,7 +11,7 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja: | packages-build
 	@meson setup $(BUILD) --buildtype=debugoptimized >/dev/null && echo "opis: configured in $(BUILD)"
 
-.PHONY: packages-build packages-test packages-container
+.PHONY: packages-build packages-test packages-container packages-deb
 packages-build:
 	@ci/install-packages ci/packages-build.txt
 packages-test:
@@ -20,6 +20,9 @@ packages-test:
 packages-container:
 	@docker info >/dev/null 2>&1 || ci/install-packages ci/packages-container.txt
 
+packages-deb:
+	@ci/install-packages ci/packages-build.txt ci/packages-deb.txt
+
 run: all ## build, and describe the photographs in examples/
 	@echo "$$ opis describe examples/*.jpg"
 	@$(BUILD)/opis describe examples/*.jpg
@@ -27,7 +30,8 @@ run: all ## build, and describe the photographs in examples/
 test: packages-test ## every test that needs no peer; ends with "N passed, N failed"
 	@ci/test
 
-test-delivery: all packages-test packages-container ## the container image: built, and tried
+test-delivery: all packages-test packages-deb ## the container image and the packages: built, and tried
+	@ci/install-packages ci/packages-container.txt
 	@ci/test-delivery
 
 lint: packages-test ## formatting, clang-tidy, cppcheck, shellcheck
@@ -53,6 +57,12 @@ docker: packages-container ## the container image localhost/opis
 
 docker-archive: packages-container ## the image as dist/opis-image.tar.gz
 	@ci/docker archive
+
+deb: packages-deb ## the Debian packages of what is committed, in dist/
+	@ci/deb
+
+dist: packages-deb ## a relocatable tarball of what is committed, in dist/
+	@ci/dist
 
 wheel: all ## the Python module with the library inside, in dist/
 	@ci/wheel
