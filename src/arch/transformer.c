@@ -2,9 +2,15 @@
 
 #include <string.h>
 
+/* Rows whose distance is a multiple of 4 KiB would meet in the same few cache sets: the widest ones stand a little further apart. */
+static size_t wide_stride(const block_options *o)
+{
+  return (size_t)o->intermediate + 16;
+}
+
 size_t block_scratch_floats(const block_options *o, size_t rows)
 {
-  size_t wide = (size_t)o->intermediate * (o->gated ? 3 : 1);
+  size_t wide = o->gated ? (size_t)o->intermediate * 3 : wide_stride(o);
   return rows * (5 * (size_t)o->hidden + wide) + 64;
 }
 
@@ -44,8 +50,8 @@ static void mlp(nn_context *c, const block *b, const block_options *o, block_scr
   const float *in = enter(c, o, &b->norm2, s, x, rows);
   if (!o->gated) {
     nn_epilogue e = {.activation = o->activation};
-    nn_linear_forward(c, b->fc1, s->wide, w, in, h, rows, &e);
-    leave(c, o, &b->norm2, x, b->fc2, s->wide, w, b->scale2, rows);
+    nn_linear_forward(c, b->fc1, s->wide, wide_stride(o), in, h, rows, &e);
+    leave(c, o, &b->norm2, x, b->fc2, s->wide, wide_stride(o), b->scale2, rows);
     return;
   }
   float *gate = s->wide, *gated = s->wide + rows * 2 * w;
@@ -58,10 +64,15 @@ static void mlp(nn_context *c, const block *b, const block_options *o, block_scr
   leave(c, o, &b->norm2, x, b->fc2, gated, w, b->scale2, rows);
 }
 
+nn_attention block_attention(const block *b, const block_options *o)
+{
+  return (nn_attention){.heads = o->heads, .head_size = o->hidden / o->heads, .scale = b->attention_scale};
+}
+
 void block_forward(nn_context *c, const block *b, const block_options *o, block_scratch *s, float *x, size_t pictures, size_t T, float *keys_values)
 {
   size_t h = (size_t)o->hidden, rows = pictures * T;
-  nn_attention a = {.heads = o->heads, .head_size = o->hidden / o->heads, .scale = b->attention_scale};
+  nn_attention a = block_attention(b, o);
   const float *in = enter(c, o, &b->norm1, s, x, rows);
   nn_linear_forward(c, b->qkv, s->qkv, 3 * h, in, h, rows, NULL);
   for (size_t p = 0; p < pictures; p++) {
@@ -75,22 +86,31 @@ void block_forward(nn_context *c, const block *b, const block_options *o, block_
   mlp(c, b, o, s, x, rows);
 }
 
-void block_step(nn_context *c, const block *b, const block_options *o, block_scratch *s, float *x, size_t rows, const block_cache *k)
+void block_step(nn_context *c, const block *b, const block_options *o, block_scratch *s, float *x, const block_cache *caches, size_t pictures)
 {
-  size_t h = (size_t)o->hidden;
-  nn_attention a = {.heads = o->heads, .head_size = o->hidden / o->heads, .scale = b->attention_scale};
+  size_t h = (size_t)o->hidden, rows = 0;
+  nn_attention a = block_attention(b, o);
+  for (size_t i = 0; i < pictures; i++)
+    rows += caches[i].rows;
   const float *in = enter(c, o, &b->norm1, s, x, rows);
   nn_linear_forward(c, b->qkv, s->qkv, 3 * h, in, h, rows, NULL);
-  for (size_t r = 0; r < rows; r++) {
-    memcpy(k->keys + (size_t)k->slots[r] * k->ld, s->qkv + r * 3 * h + h, h * sizeof *x);
-    memcpy(k->values + (size_t)k->slots[r] * k->ld, s->qkv + r * 3 * h + 2 * h, h * sizeof *x);
+  const float *qkv = s->qkv;
+  float *out = s->attended;
+  for (const block_cache *k = caches; k < caches + pictures; qkv += k->rows * 3 * h, out += k->rows * h, k++) {
+    for (size_t r = 0; r < k->rows; r++) {
+      memcpy(k->keys + (size_t)k->slots[r] * k->ld, qkv + r * 3 * h + h, h * sizeof *x);
+      memcpy(k->values + (size_t)k->slots[r] * k->ld, qkv + r * 3 * h + 2 * h, h * sizeof *x);
+    }
+    nn_attention_step(c, &a, out, h, qkv, 3 * h, k->rows, k->keys, k->ld, k->values, k->ld, k->index, k->ld_index, k->lengths);
   }
-  nn_attention_step(c, &a, s->attended, h, s->qkv, 3 * h, rows, k->keys, k->ld, k->values, k->ld, k->index, k->ld_index, k->lengths, NULL, 0);
   leave(c, o, &b->norm1, x, b->out, s->attended, h, b->scale1, rows);
   if (b->cross_q) {
     in = enter(c, o, &b->norm_cross, s, x, rows);
-    nn_linear_forward(c, b->cross_q, s->qkv, 3 * h, in, h, rows, NULL);
-    nn_attention_step(c, &a, s->attended, h, s->qkv, 3 * h, rows, k->cross, 2 * h, k->cross + h, 2 * h, NULL, 0, k->cross_lengths, k->cross_weights, k->T);
+    nn_linear_forward(c, b->cross_q, s->qkv, h, in, h, rows, NULL);
+    const float *q = s->qkv;
+    out = s->attended;
+    for (const block_cache *k = caches; k < caches + pictures; q += k->rows * h, out += k->rows * h, k++)
+      nn_attention_over(c, &a, out, h, q, h, k->rows, k->cross, k->T, k->cross_weights);
     leave(c, o, &b->norm_cross, x, b->cross_out, s->attended, h, NULL, rows);
   }
   mlp(c, b, o, s, x, rows);

@@ -31,21 +31,23 @@ block_scratch block_scratch_from(float *memory, const block_options *o, size_t r
  * the only picture. */
 void block_forward(nn_context *c, const block *b, const block_options *o, block_scratch *s, float *x, size_t pictures, size_t T, float *keys_values);
 
-/* What a step of decoding attends to. */
+/* What the rows of one picture attend to in a step of decoding. */
 typedef struct block_cache {
+  size_t rows;          /* of this picture; pictures stand one after the other */
   float *keys, *values; /* [slots, hidden], stride ld */
   size_t ld;
   const int32_t *slots; /* [rows]: where each row's new key and value go */
   const int32_t *index; /* [rows, ld_index]: the slots of all positions a row sees, the new one included */
   size_t ld_index;
-  const int32_t *lengths;       /* [rows] */
-  const float *cross;           /* [T, 2 hidden]: keys and values of the picture; NULL: no cross-attention */
-  const int32_t *cross_lengths; /* [rows], all T */
-  float *cross_weights;         /* NULL, or [rows, heads, T] */
-  size_t T;
+  const int32_t *lengths; /* [rows] */
+  const float *cross;     /* keys and values of the picture, packed by nn_attention_pack; NULL: no cross-attention */
+  size_t T;               /* positions in them */
+  float *cross_weights;   /* NULL, or [heads, rows, T] */
 } block_cache;
 
-/* x [rows, hidden] in place: one new token for each of `rows` beams. */
-void block_step(nn_context *c, const block *b, const block_options *o, block_scratch *s, float *x, size_t rows, const block_cache *cache);
+nn_attention block_attention(const block *b, const block_options *o);
+
+/* x [rows of all pictures, hidden] in place: one new token for each row of each of `pictures` caches. */
+void block_step(nn_context *c, const block *b, const block_options *o, block_scratch *s, float *x, const block_cache *caches, size_t pictures);
 
 #endif

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 8 }; /* pictures that go through the encoder together */
-
 /* One call in the making. */
 typedef struct call {
   opis_model *model;
@@ -54,22 +52,17 @@ static int words(char **text, const opis_model *m, const int32_t *tokens, size_t
   return code;
 }
 
-static int step(void *user, float *logits, const int32_t *tokens, size_t n_tokens, const int32_t *source, size_t live)
+/* Tells the caller the best text so far of the call's picture `index`. */
+static int tell(const call *c, size_t index, const search *s)
 {
-  call *c = user;
-  int code = ask(c);
-  return code < 0 ? code : text_state_step(c->s->text, c->s->nn, logits, tokens, n_tokens, source, live);
-}
-
-static int progress(void *user, const int32_t *row, size_t n, size_t settled)
-{
-  call *c = user;
+  const int32_t *row;
+  size_t n, settled;
   char *text;
-  (void)settled;
+  search_best(s, &row, &n, &settled);
   int code = words(&text, c->model, row, n);
   if (code < 0)
     return code;
-  c->o->partial(c->o->user, c->index, text);
+  c->o->partial(c->o->user, index, text);
   free(text);
   return 0;
 }
@@ -115,14 +108,14 @@ static int token_texts(struct description_candidate *to, const opis_model *m)
 }
 
 /* Where the decoder looked when it chose each token: while the token before it was fed, by the beam that chose it. */
-static int keep_attention(const call *c, opis_description *d, struct description_candidate *to, const generate_result *from)
+static int keep_attention(const call *c, const text_state *state, opis_description *d, struct description_candidate *to, const generate_result *from)
 {
   size_t grid = (size_t)d->rows * (size_t)d->columns, skip = (size_t)c->model->captioner.vision.prefix;
   to->attention = malloc(from->n * grid * sizeof *to->attention);
   if (!to->attention)
     return error_nomem();
   for (size_t i = 0; i < from->n; i++) {
-    const float *looked = i > 0 && from->beam_path[i] >= 0 ? text_state_attention(c->s->text, i - 1, (size_t)from->beam_path[i]) : NULL;
+    const float *looked = i > 0 && from->beam_path[i] >= 0 ? text_state_attention(state, i - 1, (size_t)from->beam_path[i]) : NULL;
     if (looked)
       memcpy(to->attention + i * grid, looked + skip, grid * sizeof *looked);
     else
@@ -131,7 +124,7 @@ static int keep_attention(const call *c, opis_description *d, struct description
   return 0;
 }
 
-static int keep(const call *c, opis_description *d, struct description_candidate *to, generate_result *from)
+static int keep(const call *c, const text_state *state, opis_description *d, struct description_candidate *to, generate_result *from)
 {
   to->tokens = malloc(from->n * sizeof *to->tokens);
   if (!to->tokens)
@@ -143,38 +136,95 @@ static int keep(const call *c, opis_description *d, struct description_candidate
   if (code == 0 && c->o && c->o->attention) {
     code = token_texts(to, c->model);
     if (code == 0 && !c->model->captioner.text.prefix)
-      code = keep_attention(c, d, to, from);
+      code = keep_attention(c, state, d, to, from);
   }
   return code;
 }
 
-/* The search over picture i of the session's batch. */
-static int caption(call *c, opis_description *d, size_t i, const encoded_size *size)
+static int keep_all(const call *c, const text_state *state, opis_description *d, const search *s)
 {
-  const generate_options *o = &c->g.search;
-  generate_model model = {step, c->o && c->o->partial ? progress : NULL, c};
   generate_result results[64] = {{0}};
   size_t n = 0;
-  const float *states = engine_project(c->s, c->model, i, size);
-  if (!states)
-    return OPIS_ENOMEM;
-  int code = text_state_begin(c->s->text, c->s->nn, states, size->T, o->beams, o->max_length, c->o && c->o->attention, (arch_check){ask, c});
-  if (code == 0)
-    code = generate(results, &n, o, c->prompt, c->n_prompt, &model);
-  if (code < 0)
-    return code;
-  d->rows = size->rows;
-  d->columns = size->columns;
+  int code = search_results(results, &n, s);
   d->candidates = calloc(n ? n : 1, sizeof *d->candidates);
-  code = d->candidates ? 0 : error_nomem();
+  if (code == 0 && !d->candidates)
+    code = error_nomem();
   for (size_t k = 0; k < n; k++) {
     if (code == 0) {
       d->n = k + 1;
-      code = keep(c, d, &d->candidates[k], &results[k]);
+      code = keep(c, state, d, &d->candidates[k], &results[k]);
     }
     generate_result_free(&results[k]);
   }
   return code;
+}
+
+/* ---- the search over several pictures, step by step together ---- */
+
+static int begin(call *c, search **out, size_t i, size_t picture, const encoded_size *size)
+{
+  const generate_options *o = &c->g.search;
+  session *s = c->s;
+  int code = s->texts[i] ? 0 : text_state_new(&s->texts[i], &c->model->captioner.text);
+  const float *states = code == 0 ? engine_project(s, c->model, picture, size) : NULL;
+  if (!states)
+    return OPIS_ENOMEM;
+  code = text_state_begin(s->texts[i], s->nn, states, size->T, o->beams, o->max_length, c->o && c->o->attention, (arch_check){ask, c});
+  return code < 0 ? code : search_new(out, o, c->prompt, c->n_prompt);
+}
+
+/* One step of every search that is not done; *more: whether there was one. */
+static int advance(call *c, search *const *searches, size_t n, size_t index, bool *more)
+{
+  text_feed feeds[ENGINE_BATCH];
+  size_t which[ENGINE_BATCH], k = 0, vocab = (size_t)c->g.search.vocab;
+  for (size_t i = 0; i < n; i++)
+    if (!search_done(searches[i])) {
+      search_input in = search_feed(searches[i]);
+      feeds[k] = (text_feed){c->s->texts[i], in.tokens, in.n_tokens, in.source, in.live};
+      which[k++] = i;
+    }
+  *more = k > 0;
+  if (!*more)
+    return 0;
+  int code = ask(c);
+  if (code == 0)
+    code = text_states_feed(c->s->nn, c->s->logits, feeds, k);
+  float *logits = c->s->logits;
+  for (size_t j = 0; j < k && code == 0; logits += feeds[j].live * vocab, j++) {
+    code = search_advance(searches[which[j]], logits);
+    if (code == 0 && c->o && c->o->partial)
+      code = tell(c, index + which[j], searches[which[j]]);
+  }
+  return code;
+}
+
+/* Descriptions of pictures first .. first + n - 1 of the session's batch, n at most ENGINE_BATCH. */
+static int caption(call *c, opis_description **out, size_t first, size_t n, const encoded_size *size)
+{
+  search *searches[ENGINE_BATCH] = {NULL};
+  size_t most = n * (size_t)c->g.search.beams * (size_t)c->g.search.vocab;
+  bool more = true;
+  int code = session_reserve(&c->s->logits, &c->s->n_logits, most);
+  for (size_t i = 0; i < n && code == 0; i++)
+    code = begin(c, &searches[i], i, first + i, size);
+  while (code == 0 && more)
+    code = advance(c, searches, n, c->index, &more);
+  for (size_t i = 0; i < n && code == 0; i++) {
+    out[i]->rows = size->rows;
+    out[i]->columns = size->columns;
+    code = keep_all(c, c->s->texts[i], out[i], searches[i]);
+  }
+  for (size_t i = 0; i < n; i++)
+    search_free(searches[i]);
+  return code;
+}
+
+/* How many searches go together: no more than whose caches fit some tens of megabytes. */
+static size_t together(const call *c, const encoded_size *size)
+{
+  size_t n = ((size_t)96 << 20) / text_state_bytes(&c->model->captioner.text, size->T, c->g.search.beams, c->g.search.max_length);
+  return n < 1 ? 1 : n > ENGINE_BATCH ? ENGINE_BATCH : n;
 }
 
 /* ---- calls ---- */
@@ -196,18 +246,22 @@ static int describe_batch(call *c, opis_description **out, const opis_image *con
   int code = engine_encode(c->s, c->model, images, n, &size, (arch_check){ask, c});
   double encode = (clock_seconds() - started) * 1e3 / (double)n;
   for (size_t i = 0; i < n && code == 0; i++) {
-    opis_description *d = out[i] = calloc(1, sizeof *d);
-    if (!d)
+    out[i] = calloc(1, sizeof *out[i]);
+    if (!out[i])
       return error_nomem();
-    d->width = images[i]->width;
-    d->height = images[i]->height;
-    d->timing.encode = encode;
+    out[i]->width = images[i]->width;
+    out[i]->height = images[i]->height;
+    out[i]->timing.encode = encode;
+  }
+  size_t k = code == 0 ? together(c, &size) : 0;
+  for (size_t i = 0; i < n && code == 0; i += k, c->index += k) {
+    k = k < n - i ? k : n - i;
     started = clock_seconds();
     if (c->deadline > 0)
-      c->deadline = started + c->o->timeout;
-    code = caption(c, d, i, &size);
-    d->timing.generate = (clock_seconds() - started) * 1e3;
-    c->index++;
+      c->deadline = started + c->o->timeout * (double)k;
+    code = caption(c, out + i, i, k, &size);
+    for (size_t j = i; j < i + k; j++)
+      out[j]->timing.generate = (clock_seconds() - started) * 1e3 / (double)k;
   }
   return code;
 }
@@ -225,7 +279,7 @@ int opis_describe_images(opis_description **out, opis_model *model, const opis_i
     code = session_take(&c.s, model);
   for (size_t at = 0; at < n && code == 0;) {
     size_t k = 1;
-    while (k < BATCH && at + k < n && same_size(model, images[at], images[at + k]))
+    while (k < ENGINE_BATCH && at + k < n && same_size(model, images[at], images[at + k]))
       k++;
     code = describe_batch(&c, out + at, images + at, k);
     at += k;

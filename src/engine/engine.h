@@ -10,7 +10,7 @@
 #include <opis/opis.h>
 #include <pthread.h>
 
-enum { ENGINE_MAX_ENDS = 16 };
+enum { ENGINE_MAX_ENDS = 16, ENGINE_BATCH = 8 /* pictures that go through encoder and decoder together */ };
 
 /* Generation settings with every value decided: the caller's, else the model's, else Transformers' defaults. */
 typedef struct generation {
@@ -28,9 +28,10 @@ int generation_apply(generation *g, const opis_model *model, const opis_options 
 typedef struct session {
   struct session *next;
   nn_context *nn;
-  text_state *text;
+  text_state *texts[ENGINE_BATCH]; /* one a picture of a batch; NULL until needed */
+  float *logits;
   float *pixels, *encoded, *projected; /* of a batch; grow to their largest use */
-  size_t n_pixels, n_encoded, n_projected;
+  size_t n_pixels, n_encoded, n_projected, n_logits;
 } session;
 
 struct opis_model {

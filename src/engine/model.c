@@ -142,7 +142,9 @@ void session_free(session *s)
 {
   if (!s)
     return;
-  text_state_free(s->text);
+  for (size_t i = 0; i < ENGINE_BATCH; i++)
+    text_state_free(s->texts[i]);
+  free(s->logits);
   nn_context_free(s->nn);
   free(s->pixels);
   free(s->encoded);
@@ -162,8 +164,6 @@ int session_take(session **out, opis_model *m)
     return 0;
   s = calloc(1, sizeof *s);
   int code = s ? nn_context_new(&s->nn, m->threads) : error_nomem();
-  if (code == 0)
-    code = text_state_new(&s->text, &m->captioner.text);
   if (code < 0) {
     session_free(s);
     return code;

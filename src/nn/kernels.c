@@ -5,6 +5,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 static bool has(const char *name)
 {
@@ -14,6 +18,16 @@ static bool has(const char *name)
   __builtin_cpu_init();
   if (strcmp(name, "avx2") == 0)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (strcmp(name, "avx512") == 0)
+    return avx512;
+  if (strcmp(name, "avx512vnni") == 0)
+    return avx512 && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__)
+  if (strcmp(name, "neon") == 0)
+    return true;
+  if (strcmp(name, "neon-dotprod") == 0)
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
 #endif
   return false;
 }
@@ -21,7 +35,12 @@ static bool has(const char *name)
 static const nn_kernels *const tables[] = {
 /* the fastest first */
 #if defined(__x86_64__)
+  &nn_kernels_avx512vnni,
+  &nn_kernels_avx512,
   &nn_kernels_avx2,
+#elif defined(__aarch64__)
+  &nn_kernels_neon_dotprod,
+  &nn_kernels_neon,
 #endif
   &nn_kernels_generic,
 };

@@ -40,16 +40,22 @@ typedef struct nn_product {
   size_t ldy;
   const float *x; /* f32 */
   size_t ldx;
-  const int8_t *qx; /* q8: [M, blocks * 32] */
-  const float *sx;  /* q8: [M, blocks] */
+  const int8_t *qx;  /* q8: [M, blocks * 32] */
+  const float *sx;   /* q8: [M, blocks] */
+  const int32_t *nx; /* q8: [M, blocks], -128 times the sum of a block of qx */
+  bool clamped;      /* the epilogue is no more than bias, a clamp to low..high, and the residual */
+  float low, high;
   nn_epilogue e;
 } nn_product;
+
+/* Settles clamped, low and high from the epilogue. */
+void nn_product_clamp(nn_product *p);
 
 typedef struct nn_kernels {
   const char *name;
   void (*linear_f32)(const nn_product *p, nn_tile t);
   void (*linear_q8)(const nn_product *p, nn_tile t);
-  void (*quantize)(int8_t *q, float *s, const float *x, int K, int blocks); /* one row; padded with zeros */
+  void (*quantize)(int8_t *q, float *s, int32_t *n, const float *x, int K, int blocks); /* one row; padded with zeros; n: -128 times the sum of each block */
   float (*dot)(const float *a, const float *b, size_t n);
   void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
   void (*softmax)(float *x, size_t n);
@@ -62,7 +68,9 @@ typedef struct nn_kernels {
 
 extern const nn_kernels nn_kernels_generic;
 #if defined(__x86_64__)
-extern const nn_kernels nn_kernels_avx2;
+extern const nn_kernels nn_kernels_avx2, nn_kernels_avx512, nn_kernels_avx512vnni;
+#elif defined(__aarch64__)
+extern const nn_kernels nn_kernels_neon, nn_kernels_neon_dotprod;
 #endif
 
 /* The table for this processor, or the one that OPIS_CPU names; NULL (OPIS_EINVALID) when that one is not to be had. */

@@ -212,6 +212,7 @@ typedef struct quantize_job {
   const nn_kernels *k;
   int8_t *q;
   float *s;
+  int32_t *n;
   const float *x;
   size_t ldx;
   int K, blocks;
@@ -222,7 +223,15 @@ static void run_quantize(void *user, size_t begin, size_t end, int thread)
   const quantize_job *j = user;
   (void)thread;
   for (size_t m = begin; m < end; m++)
-    j->k->quantize(j->q + m * (size_t)j->blocks * NN_BLOCK, j->s + m * (size_t)j->blocks, j->x + m * j->ldx, j->K, j->blocks);
+    j->k->quantize(j->q + m * (size_t)j->blocks * NN_BLOCK, j->s + m * (size_t)j->blocks, j->n + m * (size_t)j->blocks, j->x + m * j->ldx, j->K, j->blocks);
+}
+
+void nn_product_clamp(nn_product *p)
+{
+  nn_activation a = p->e.activation;
+  p->clamped = !p->e.scale && (a == NN_NONE || a == NN_RELU || a == NN_RELU6);
+  p->low = a == NN_NONE ? -INFINITY : 0;
+  p->high = a == NN_RELU6 ? 6 : INFINITY;
 }
 
 void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const nn_epilogue *e)
@@ -232,15 +241,18 @@ void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, 
     return;
   if (e)
     t.p.e = *e;
+  nn_product_clamp(&t.p);
   if (l->q8) {
-    size_t bytes = M * (size_t)l->blocks * NN_BLOCK;
-    int8_t *q = nn_scratch(c, bytes + M * (size_t)l->blocks * sizeof(float));
+    size_t blocks = M * (size_t)l->blocks;
+    int8_t *q = nn_scratch(c, blocks * (NN_BLOCK + sizeof(float) + sizeof(int32_t)));
     if (!q)
       return;
-    quantize_job j = {c->k, q, (float *)(void *)(q + bytes), x, ldx, l->K, l->blocks};
+    float *s = (float *)(void *)(q + blocks * NN_BLOCK);
+    quantize_job j = {c->k, q, s, (int32_t *)(void *)(s + blocks), x, ldx, l->K, l->blocks};
     pool_for(c->threads, M, 1 + 65536 / (size_t)(l->K + 1), run_quantize, &j);
     t.p.qx = q;
     t.p.sx = j.s;
+    t.p.nx = j.n;
   }
   size_t n = t.row_tiles * (size_t)((l->panels + PANELS_PER_TILE - 1) / PANELS_PER_TILE);
   double work = (double)M * l->N * l->K; /* below some hundred thousand multiplications waking a thread costs more than it brings */

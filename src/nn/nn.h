@@ -66,11 +66,15 @@ typedef struct nn_attention {
 void nn_attention_forward(nn_context *c, const nn_attention *a, float *out, size_t ldo, const float *q, size_t ldq, size_t queries, const float *k, size_t ldk, const float *v,
   size_t ldv, size_t keys, float *weights);
 
+/* The same in two steps, for keys and values that many passes look at: packed once as the products want them, [nn_attention_packed_floats]. */
+size_t nn_attention_packed_floats(const nn_attention *a, size_t keys);
+void nn_attention_pack(nn_context *c, const nn_attention *a, float *packed, const float *k, size_t ldk, const float *v, size_t ldv, size_t keys);
+void nn_attention_over(nn_context *c, const nn_attention *a, float *out, size_t ldo, const float *q, size_t ldq, size_t queries, const float *packed, size_t keys, float *weights);
+
 /* One new token for each of B beams over cached keys and values: row b of q attends to lengths[b] positions, position t of beam b standing at row index[b * ld_index + t] of k and v
- * (the cache reordered by index, never copied; index NULL: rows 0 .. lengths[b]-1 for every beam, as in cross-attention shared by beams).
- * q, out [B, heads*head_size]; weights: NULL or [B, heads, max length]. */
+ * (the cache reordered by index, never copied). q, out [B, heads*head_size]. */
 void nn_attention_step(nn_context *c, const nn_attention *a, float *out, size_t ldo, const float *q, size_t ldq, size_t B, const float *k, size_t ldk, const float *v, size_t ldv,
-  const int32_t *index, size_t ld_index, const int32_t *lengths, float *weights, size_t ld_weights);
+  const int32_t *index, size_t ld_index, const int32_t *lengths);
 
 /* ---- the rest ---- */
 

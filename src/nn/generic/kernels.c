@@ -72,7 +72,7 @@ static void linear_q8(const nn_product *p, nn_tile t)
     }
 }
 
-static void quantize(int8_t *q, float *s, const float *x, int K, int blocks)
+static void quantize(int8_t *q, float *s, int32_t *sums, const float *x, int K, int blocks)
 {
   for (int b = 0; b < blocks; b++, q += NN_BLOCK, x += NN_BLOCK) {
     int n = K - b * NN_BLOCK < NN_BLOCK ? K - b * NN_BLOCK : NN_BLOCK;
@@ -83,8 +83,12 @@ static void quantize(int8_t *q, float *s, const float *x, int K, int blocks)
     }
     float inverse = most > 0 ? 127.0f / most : 0;
     s[b] = most / 127.0f;
-    for (int i = 0; i < n; i++)
+    int sum = 0;
+    for (int i = 0; i < n; i++) {
       q[i] = (int8_t)lrintf(x[i] * inverse);
+      sum += q[i];
+    }
+    sums[b] = -128 * sum;
     memset(q + n, 0, (size_t)(NN_BLOCK - n));
   }
 }

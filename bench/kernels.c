@@ -1,0 +1,63 @@
+/* Speed of the packed linear layers on the shapes of ViT-B and GPT-2, for every kind of kernel that this processor has: GFLOP/s (f32) or GOP/s (q8), the best of many runs.
+ *   build/bench/kernels [threads] */
+#include "nn/context.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static double now(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int main(int argc, char **argv)
+{
+  static const char *const kinds[] = {"generic", "avx2", "avx512", "avx512vnni", "neon", "neon-dotprod"};
+  static const struct {
+    int M, N, K;
+  } shapes[] = {{197, 2304, 768}, {197, 3072, 768}, {197, 768, 3072}, {4, 3072, 768}, {4, 50257, 768}, {1, 3072, 768}, {16384, 96, 16}, {1024, 528, 88}, {64, 1280, 352}};
+  int threads = argc > 1 ? atoi(argv[1]) : 1;
+  pool *p = NULL;
+  if (threads > 1 && pool_new(&p, threads) < 0)
+    return 1;
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    int M = shapes[s].M, N = shapes[s].N, K = shapes[s].K;
+    float *w = malloc((size_t)N * (size_t)K * 4), *x = malloc((size_t)M * (size_t)K * 4), *y = malloc((size_t)M * (size_t)N * 4);
+    for (size_t i = 0; i < (size_t)N * (size_t)K; i++)
+      w[i] = (float)rand() / (float)RAND_MAX - 0.5f;
+    for (size_t i = 0; i < (size_t)M * (size_t)K; i++)
+      x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
+    tensor t = {.name = "w", .type = TENSOR_F32, .n_dims = 2, .dims = {N, K}, .data = w, .size = (size_t)N * (size_t)K * 4};
+    for (int q8 = 0; q8 < 2; q8++) {
+      arena a = ARENA_INIT;
+      nn_linear *l;
+      if (nn_linear_pack(&l, &a, &(nn_linear_source){&t, false, 0, 0, NULL}, 1, q8) < 0)
+        return 1;
+      printf("%5d x %5d x %4d %s", M, N, K, q8 ? "q8 " : "f32");
+      for (size_t k = 1; k < sizeof kinds / sizeof *kinds; k++) {
+        nn_context *c;
+        setenv("OPIS_CPU", kinds[k], 1);
+        if (nn_context_new(&c, p) < 0)
+          continue;
+        double best = 1e9, started = now();
+        while (now() - started < 0.3) {
+          double from = now();
+          nn_linear_forward(c, l, y, (size_t)N, x, (size_t)K, (size_t)M, NULL);
+          best = now() - from < best ? now() - from : best;
+        }
+        printf("  %s %7.1f", kinds[k], 2.0 * M * N * K / best * 1e-9);
+        nn_context_free(c);
+      }
+      putchar('\n');
+      arena_free(&a);
+    }
+    free(w);
+    free(x);
+    free(y);
+  }
+  pool_free(p);
+  return 0;
+}

@@ -1,0 +1,454 @@
+/* The kernels, written once for every kind of processor with vectors. x86/avx2.c, x86/avx512.c and arm/neon.c define the vector type and its operations, and then include this file:
+ *   VW, vf, vmask       lanes of a vector of floats (4, 8 or 16; 16 is a multiple of it); the type; the type of a comparison
+ *   vf_load, vf_store, vf_load_n, vf_store_n (the first n < VW lanes, the rest read as 0), vf_set1, vf_zero
+ *   vf_add, vf_sub, vf_mul, vf_div, vf_min, vf_max, vf_abs, vf_round (to the nearest even), vf_fma (a b + c), vf_fnma (c - a b)
+ *   vf_less, vf_select (m ? a : b), vf_sign_of (a >= 0 with the sign of b), vf_power_of_2 (2^n of a whole n in -126..127), vf_sum, vf_largest
+ *   qw, vi              16 channels x 4 bytes of weights made ready; 16 sums of int32 as NN_PANEL / VW vectors
+ *   q_load, q_begin (the sums before a block, from -128 x the sum of its activations), q_dot (sums += weights x the same 4 activations), q_float (vector i of the sums as floats)
+ *   quantize_block      32 floats times a factor, rounded to int8
+ *   f32_rows, f32_together, q8_rows, q8_together: how many rows and panels the registers hold at once; at most f32_few_rows and q8_few_rows go with f32_wide and q8_wide panels
+ *   KERNELS, KERNELS_NAME: the table to define
+ * Each output is summed along K in the same order as in generic/, one fused multiply-add at a time, so that products come out the same for every M, tile and thread. */
+#include "nn/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { NV = NN_PANEL / VW };
+#define UNROLL _Pragma("GCC unroll 32")
+#define INLINE static inline __attribute__((always_inline))
+
+/* ---- exp and its family ---- */
+
+/* exp(x) by Cody and Waite's reduction and a polynomial of degree 6 (Cephes' expf); at most 2 ulp, 0 below -87.3. */
+INLINE vf vexp(vf x)
+{
+  const vf low = vf_set1(-87.33654f), high = vf_set1(88.72283f);
+  vmask under = vf_less(x, low);
+  x = vf_min(vf_max(x, low), high);
+  vf n = vf_min(vf_round(vf_mul(x, vf_set1(1.44269504088896341f))), vf_set1(127.0f));
+  vf r = vf_fnma(n, vf_set1(0.693359375f), x);
+  r = vf_fnma(n, vf_set1(-2.12194440e-4f), r);
+  vf p = vf_set1(1.9875691500e-4f);
+  p = vf_fma(p, r, vf_set1(1.3981999507e-3f));
+  p = vf_fma(p, r, vf_set1(8.3334519073e-3f));
+  p = vf_fma(p, r, vf_set1(4.1665795894e-2f));
+  p = vf_fma(p, r, vf_set1(1.6666665459e-1f));
+  p = vf_fma(p, r, vf_set1(5.0000001201e-1f));
+  p = vf_fma(p, vf_mul(r, r), vf_add(r, vf_set1(1.0f)));
+  return vf_select(under, vf_zero(), vf_mul(p, vf_power_of_2(n)));
+}
+
+/* tanh(x) = 1 - 2 / (exp(2x) + 1), and Cephes' polynomial below 0.625, where that would cancel; about 3 ulp. */
+INLINE vf vtanh(vf x)
+{
+  const vf one = vf_set1(1.0f), two = vf_set1(2.0f);
+  vf a = vf_abs(x), z = vf_mul(a, a);
+  vf big = vf_sub(one, vf_div(two, vf_add(vexp(vf_mul(vf_min(a, vf_set1(20.0f)), two)), one)));
+  vf p = vf_set1(-5.70498872745e-3f);
+  p = vf_fma(p, z, vf_set1(2.06390887954e-2f));
+  p = vf_fma(p, z, vf_set1(-5.37397155531e-2f));
+  p = vf_fma(p, z, vf_set1(1.33314422036e-1f));
+  p = vf_fma(p, z, vf_set1(-3.33332819422e-1f));
+  vf small = vf_fma(vf_mul(p, z), a, a);
+  return vf_sign_of(vf_select(vf_less(a, vf_set1(0.625f)), small, big), x);
+}
+
+/* erf(x): a polynomial in x below 0.92, 1 - exp(-p(x)) above, with the minimax coefficients that N. Juffa published for erff; at most 3 ulp. */
+INLINE vf verf(vf x)
+{
+  vf a = vf_abs(x), s = vf_mul(a, a);
+  vf t = vf_fma(vf_set1(-1.72853470e-5f), a, vf_set1(3.83197126e-4f)), u = vf_fma(vf_set1(-3.88396438e-3f), a, vf_set1(2.42546219e-2f));
+  t = vf_fma(t, s, u);
+  t = vf_fma(t, a, vf_set1(-1.06777877e-1f));
+  t = vf_fma(t, a, vf_set1(-6.34846687e-1f));
+  t = vf_fma(t, a, vf_set1(-1.28717512e-1f));
+  t = vf_fma(t, a, vf_sub(vf_zero(), a));
+  vf far = vf_sub(vf_set1(1.0f), vexp(t));
+  vf p = vf_set1(-5.96761703e-4f);
+  p = vf_fma(p, s, vf_set1(4.99119423e-3f));
+  p = vf_fma(p, s, vf_set1(-2.67681349e-2f));
+  p = vf_fma(p, s, vf_set1(1.12819925e-1f));
+  p = vf_fma(p, s, vf_set1(-3.76125336e-1f));
+  p = vf_fma(p, s, vf_set1(1.28379166e-1f));
+  vf near = vf_fma(p, a, a);
+  return vf_sign_of(vf_select(vf_less(vf_set1(0.921875f), a), far, near), x);
+}
+
+INLINE vf vactivate(vf x, nn_activation a)
+{
+  const vf half = vf_set1(0.5f), one = vf_set1(1.0f);
+  switch (a) {
+  case NN_NONE: return x;
+  case NN_RELU: return vf_max(x, vf_zero());
+  case NN_RELU6: return vf_min(vf_max(x, vf_zero()), vf_set1(6.0f));
+  case NN_GELU_ERF: return vf_mul(vf_mul(half, x), vf_add(one, verf(vf_mul(x, vf_set1(0.70710678118654752f)))));
+  case NN_GELU_TANH: {
+    vf cube = vf_mul(vf_mul(vf_mul(vf_set1(0.044715f), x), x), x);
+    return vf_mul(vf_mul(half, x), vf_add(one, vtanh(vf_mul(vf_set1(0.79788456080286536f), vf_add(x, cube)))));
+  }
+  case NN_QUICK_GELU: return vf_div(x, vf_add(one, vexp(vf_mul(vf_set1(-1.702f), x))));
+  case NN_SILU: return vf_div(x, vf_add(one, vexp(vf_sub(vf_zero(), x))));
+  }
+  return x;
+}
+
+static void activate(float *x, size_t n, nn_activation a)
+{
+  size_t i = 0;
+  for (; i + VW <= n; i += VW)
+    vf_store(x + i, vactivate(vf_load(x + i), a));
+  if (i < n)
+    vf_store_n(x + i, vactivate(vf_load_n(x + i, n - i), a), n - i);
+}
+
+/* ---- linear ---- */
+
+/* VW outputs of one row: bias, activation, scale, residual. The rarer ways stand apart, so that the unrolled kernels stay small. */
+static __attribute__((noinline)) void finish_any(const nn_product *p, size_t m, int first, vf v)
+{
+  const float *scale = p->e.scale, *residual = p->e.residual;
+  float *y = p->y + m * p->ldy + first;
+  if (first >= p->l->N)
+    return;
+  size_t n = p->l->N - first < VW ? (size_t)(p->l->N - first) : VW;
+  v = vactivate(v, p->e.activation);
+  if (scale)
+    v = vf_mul(v, n < VW ? vf_load_n(scale + first, n) : vf_load(scale + first));
+  if (residual)
+    v = vf_add(v, vf_load_n(residual + m * p->e.ld_residual + first, n));
+  if (n < VW)
+    vf_store_n(y, v, n);
+  else
+    vf_store(y, v);
+}
+
+INLINE void finish(const nn_product *p, size_t m, int first, vf acc)
+{
+  vf v = vf_add(acc, vf_load(p->l->bias + first));
+  if (!p->clamped || first + VW > p->l->N) {
+    finish_any(p, m, first, v);
+    return;
+  }
+  v = vf_min(vf_set1(p->high), vf_max(vf_set1(p->low), v));
+  if (p->e.residual)
+    v = vf_add(v, vf_load(p->e.residual + m * p->e.ld_residual + first));
+  vf_store(p->y + m * p->ldy + first, v);
+}
+
+/* R rows x P panels in registers: R P NV accumulators. */
+INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, const int P)
+{
+  enum { MOST = f32_rows * f32_together };
+  const nn_linear *l = p->l;
+  const size_t K = (size_t)l->K, ldx = p->ldx;
+  const float *w = l->f32 + (size_t)panel * K * NN_PANEL, *x = p->x + m * ldx;
+  vf acc[MOST][NV];
+  UNROLL for (int i = 0; i < R * P; i++)
+    UNROLL for (int v = 0; v < NV; v++)
+      acc[i][v] = vf_zero();
+  for (size_t k = 0; k < K; k++, w += NN_PANEL, x++) {
+    vf weight[4][NV];
+    UNROLL for (int j = 0; j < P; j++)
+      UNROLL for (int v = 0; v < NV; v++)
+        weight[j][v] = vf_load(w + (size_t)j * K * NN_PANEL + v * VW);
+    UNROLL for (int r = 0; r < R; r++) {
+      vf one = vf_set1(x[(size_t)r * ldx]);
+      UNROLL for (int j = 0; j < P; j++)
+        UNROLL for (int v = 0; v < NV; v++)
+          acc[r * P + j][v] = vf_fma(one, weight[j][v], acc[r * P + j][v]);
+    }
+  }
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int j = 0; j < P; j++)
+      UNROLL for (int v = 0; v < NV; v++)
+        finish(p, m + (size_t)r, (panel + j) * NN_PANEL + v * VW, acc[r * P + j][v]);
+}
+
+INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const int P)
+{
+  enum { MOST = q8_rows * q8_together };
+  const nn_linear *l = p->l;
+  const size_t blocks = (size_t)l->blocks, ldq = blocks * NN_BLOCK, panel_bytes = ldq * NN_PANEL;
+  const int8_t *w = l->q + (size_t)panel * panel_bytes, *x = p->qx + m * ldq;
+  const float *sw = l->scale + (size_t)panel * blocks * NN_PANEL, *sx = p->sx + m * blocks;
+  const int32_t *nx = p->nx + m * blocks;
+  vf acc[MOST][NV];
+  UNROLL for (int i = 0; i < R * P; i++)
+    UNROLL for (int v = 0; v < NV; v++)
+      acc[i][v] = vf_zero();
+  for (size_t b = 0; b < blocks; b++, x += NN_BLOCK, sw += NN_PANEL, sx++, nx++) {
+    vi dot[MOST];
+    UNROLL for (int r = 0; r < R; r++)
+      UNROLL for (int j = 0; j < P; j++)
+        dot[r * P + j] = q_begin(nx[(size_t)r * blocks]);
+    for (int g = 0; g < NN_BLOCK / 4; g++, w += 4 * NN_PANEL) {
+      qw weight[4];
+      UNROLL for (int j = 0; j < P; j++)
+        weight[j] = q_load(w + (size_t)j * panel_bytes);
+      UNROLL for (int r = 0; r < R; r++) {
+        int32_t four;
+        memcpy(&four, x + (size_t)r * ldq + g * 4, 4);
+        UNROLL for (int j = 0; j < P; j++)
+          dot[r * P + j] = q_dot(dot[r * P + j], weight[j], four);
+      }
+    }
+    UNROLL for (int r = 0; r < R; r++) {
+      vf s = vf_set1(sx[(size_t)r * blocks]);
+      UNROLL for (int j = 0; j < P; j++)
+        UNROLL for (int v = 0; v < NV; v++)
+          acc[r * P + j][v] = vf_fma(q_float(dot[r * P + j], v), vf_mul(s, vf_load(sw + (size_t)j * blocks * NN_PANEL + v * VW)), acc[r * P + j][v]);
+    }
+  }
+  UNROLL for (int r = 0; r < R; r++)
+    UNROLL for (int j = 0; j < P; j++)
+      UNROLL for (int v = 0; v < NV; v++)
+        finish(p, m + (size_t)r, (panel + j) * NN_PANEL + v * VW, acc[r * P + j][v]);
+}
+
+/* n rows x P panels: one unrolled piece of code for each number of rows up to `most`. */
+#define BY_ROWS(kind)                                                                                                                                                              \
+  INLINE void kind##_panels(const nn_product *p, nn_tile t, int panel, const size_t most, const int P)                                                                             \
+  {                                                                                                                                                                                \
+    for (size_t m = t.row_begin; m < t.row_end; m += most)                                                                                                                         \
+      switch (t.row_end - m < most ? t.row_end - m : most) {                                                                                                                       \
+      case 1: rows_##kind(p, m, panel, 1, P); break;                                                                                                                               \
+      case 2: rows_##kind(p, m, panel, 2, P); break;                                                                                                                               \
+      case 3: rows_##kind(p, m, panel, most < 3 ? 1 : 3, P); break;                                                                                                                \
+      case 4: rows_##kind(p, m, panel, most < 4 ? 1 : 4, P); break;                                                                                                                \
+      case 5: rows_##kind(p, m, panel, most < 5 ? 1 : 5, P); break;                                                                                                                \
+      case 6: rows_##kind(p, m, panel, most < 6 ? 1 : 6, P); break;                                                                                                                \
+      case 7: rows_##kind(p, m, panel, most < 7 ? 1 : 7, P); break;                                                                                                                \
+      case 8: rows_##kind(p, m, panel, most < 8 ? 1 : 8, P); break;                                                                                                                \
+      case 9: rows_##kind(p, m, panel, most < 9 ? 1 : 9, P); break;                                                                                                                \
+      case 10: rows_##kind(p, m, panel, most < 10 ? 1 : 10, P); break;                                                                                                             \
+      case 11: rows_##kind(p, m, panel, most < 11 ? 1 : 11, P); break;                                                                                                             \
+      default: rows_##kind(p, m, panel, most < 12 ? 1 : 12, P); break;                                                                                                             \
+      }                                                                                                                                                                            \
+  }                                                                                                                                                                                \
+  static __attribute__((noinline)) void kind##_many(const nn_product *p, nn_tile t, int panel)                                                                                     \
+  {                                                                                                                                                                                \
+    kind##_panels(p, t, panel, kind##_rows, kind##_together);                                                                                                                      \
+  }                                                                                                                                                                                \
+  static __attribute__((noinline)) void kind##_few(const nn_product *p, nn_tile t, int panel)                                                                                      \
+  {                                                                                                                                                                                \
+    kind##_panels(p, t, panel, kind##_few_rows, kind##_wide);                                                                                                                      \
+  }                                                                                                                                                                                \
+  static __attribute__((noinline)) void kind##_one(const nn_product *p, nn_tile t, int panel)                                                                                      \
+  {                                                                                                                                                                                \
+    kind##_panels(p, t, panel, kind##_rows, 1);                                                                                                                                    \
+  }                                                                                                                                                                                \
+  /* Tiles of many rows go by `together` panels, those of few rows by `wide` ones, and the last panels one by one. */                                                              \
+  static void linear_##kind(const nn_product *p, nn_tile t)                                                                                                                        \
+  {                                                                                                                                                                                \
+    bool few = t.row_end - t.row_begin <= kind##_few_rows;                                                                                                                         \
+    int step = few ? kind##_wide : kind##_together, panel = t.panel_begin;                                                                                                         \
+    for (; panel + step <= t.panel_end; panel += step)                                                                                                                             \
+      (few ? kind##_few : kind##_many)(p, t, panel);                                                                                                                               \
+    for (; panel < t.panel_end; panel++)                                                                                                                                           \
+      kind##_one(p, t, panel);                                                                                                                                                     \
+  }
+
+BY_ROWS(f32)
+BY_ROWS(q8)
+
+static void quantize(int8_t *q, float *s, int32_t *n, const float *x, int K, int blocks)
+{
+  for (int b = 0; b < blocks; b++, q += NN_BLOCK, x += NN_BLOCK) {
+    int count = K - b * NN_BLOCK;
+    if (count < NN_BLOCK) {
+      nn_kernels_generic.quantize(q, s + b, n + b, x, count, 1);
+      return;
+    }
+    vf most = vf_abs(vf_load(x));
+    UNROLL for (int i = VW; i < NN_BLOCK; i += VW)
+      most = vf_max(most, vf_abs(vf_load(x + i)));
+    float top = vf_largest(most);
+    s[b] = top / 127.0f;
+    quantize_block(q, x, top > 0 ? 127.0f / top : 0);
+    int sum = 0;
+    for (int i = 0; i < NN_BLOCK; i++)
+      sum += q[i];
+    n[b] = -128 * sum;
+  }
+}
+
+/* ---- vectors ---- */
+
+static float dot(const float *a, const float *b, size_t n)
+{
+  vf s0 = vf_zero(), s1 = s0;
+  size_t i = 0;
+  for (; i + 2 * VW <= n; i += 2 * VW) {
+    s0 = vf_fma(vf_load(a + i), vf_load(b + i), s0);
+    s1 = vf_fma(vf_load(a + i + VW), vf_load(b + i + VW), s1);
+  }
+  if (i + VW <= n) {
+    s0 = vf_fma(vf_load(a + i), vf_load(b + i), s0);
+    i += VW;
+  }
+  if (i < n)
+    s1 = vf_fma(vf_load_n(a + i, n - i), vf_load_n(b + i, n - i), s1);
+  return vf_sum(vf_add(s0, s1));
+}
+
+static void axpy(float *y, float a, const float *x, size_t n)
+{
+  vf v = vf_set1(a);
+  size_t i = 0;
+  for (; i + VW <= n; i += VW)
+    vf_store(y + i, vf_fma(v, vf_load(x + i), vf_load(y + i)));
+  if (i < n)
+    vf_store_n(y + i, vf_fma(v, vf_load_n(x + i, n - i), vf_load_n(y + i, n - i)), n - i);
+}
+
+static float largest(const float *x, size_t n)
+{
+  float most = -INFINITY;
+  size_t i = 0;
+  if (n >= VW) {
+    vf v = vf_load(x);
+    for (i = VW; i + VW <= n; i += VW)
+      v = vf_max(v, vf_load(x + i));
+    most = vf_largest(v);
+  }
+  for (; i < n; i++)
+    most = x[i] > most ? x[i] : most;
+  return most;
+}
+
+/* The last, incomplete vector of exp(x - most), with 0 in the lanes that are none. */
+INLINE vf exp_tail(const float *x, size_t n, vf most)
+{
+  float lanes[VW] = {0};
+  vf_store(lanes, vexp(vf_sub(vf_load_n(x, n), most)));
+  return vf_load_n(lanes, n);
+}
+
+static void softmax(float *x, size_t n)
+{
+  vf most = vf_set1(largest(x, n)), total = vf_zero();
+  size_t i = 0;
+  for (; i + VW <= n; i += VW) {
+    vf e = vexp(vf_sub(vf_load(x + i), most));
+    vf_store(x + i, e);
+    total = vf_add(total, e);
+  }
+  if (i < n) {
+    vf e = exp_tail(x + i, n - i, most);
+    vf_store_n(x + i, e, n - i);
+    total = vf_add(total, e);
+  }
+  vf inverse = vf_set1(1.0f / vf_sum(total));
+  for (i = 0; i + VW <= n; i += VW)
+    vf_store(x + i, vf_mul(vf_load(x + i), inverse));
+  if (i < n)
+    vf_store_n(x + i, vf_mul(vf_load_n(x + i, n - i), inverse), n - i);
+}
+
+static float sum_exp(const float *x, size_t n, float max)
+{
+  vf most = vf_set1(max);
+  double sum = 0;
+  for (size_t begin = 0; begin < n; begin += 4096) { /* partial sums in double: 50,257 terms would lose digits */
+    size_t end = n - begin < 4096 ? n : begin + 4096, i = begin;
+    vf total = vf_zero();
+    for (; i + VW <= end; i += VW)
+      total = vf_add(total, vexp(vf_sub(vf_load(x + i), most)));
+    if (i < end)
+      total = vf_add(total, exp_tail(x + i, end - i, most));
+    sum += (double)vf_sum(total);
+  }
+  return (float)sum;
+}
+
+static void layer_norm(float *y, const float *x, size_t N, const float *gain, const float *bias, float eps)
+{
+  size_t whole = N / VW * VW, rest = N - whole;
+  vf total = vf_zero(), squares = vf_zero();
+  for (size_t i = 0; i < whole; i += VW)
+    total = vf_add(total, vf_load(x + i));
+  float sum = vf_sum(total);
+  for (size_t i = whole; i < N; i++)
+    sum += x[i];
+  float centre = sum / (float)N, square = 0;
+  vf mean = vf_set1(centre);
+  for (size_t i = 0; i < whole; i += VW) {
+    vf d = vf_sub(vf_load(x + i), mean);
+    squares = vf_fma(d, d, squares);
+  }
+  for (size_t i = whole; i < N; i++)
+    square += (x[i] - centre) * (x[i] - centre);
+  vf inverse = vf_set1(1.0f / sqrtf((vf_sum(squares) + square) / (float)N + eps));
+  for (size_t i = 0; i < whole; i += VW)
+    vf_store(y + i, vf_fma(vf_mul(vf_sub(vf_load(x + i), mean), inverse), vf_load(gain + i), vf_load(bias + i)));
+  if (rest)
+    vf_store_n(y + whole, vf_fma(vf_mul(vf_sub(vf_load_n(x + whole, rest), mean), inverse), vf_load_n(gain + whole, rest), vf_load_n(bias + whole, rest)), rest);
+}
+
+/* ---- depthwise ---- */
+
+/* VW channels (n of them, where the last are fewer) along a row of output places, with the k x k weights kept in registers; the taps outside the picture are left out. */
+INLINE void depthwise_channels(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a, size_t n, const int k)
+{
+  const size_t C = (size_t)d->C;
+  const int y0 = oy * d->stride - pad_top;
+  const bool tail = n < VW;
+  vf weight[25], bias = tail ? vf_load_n(d->bias, n) : vf_load(d->bias);
+  UNROLL for (int i = 0; i < k * k; i++)
+    weight[i] = tail ? vf_load_n(d->weight + (size_t)i * C, n) : vf_load(d->weight + (size_t)i * C);
+  for (int ox = 0; ox < OW; ox++, y += C) {
+    const int x0 = ox * d->stride - pad_left;
+    vf acc = bias;
+    if (!tail && y0 >= 0 && y0 + k <= H && x0 >= 0 && x0 + k <= W) {
+      const float *from = x + ((size_t)y0 * (size_t)W + (size_t)x0) * C;
+      UNROLL for (int ky = 0; ky < k; ky++)
+        UNROLL for (int kx = 0; kx < k; kx++)
+          acc = vf_fma(vf_load(from + ((size_t)ky * (size_t)W + (size_t)kx) * C), weight[ky * k + kx], acc);
+    } else {
+      UNROLL for (int ky = 0; ky < k; ky++)
+        UNROLL for (int kx = 0; kx < k; kx++)
+          if (y0 + ky >= 0 && y0 + ky < H && x0 + kx >= 0 && x0 + kx < W) {
+            const float *from = x + ((size_t)(y0 + ky) * (size_t)W + (size_t)(x0 + kx)) * C;
+            acc = vf_fma(tail ? vf_load_n(from, n) : vf_load(from), weight[ky * k + kx], acc);
+          }
+    }
+    acc = vactivate(acc, a);
+    if (tail)
+      vf_store_n(y, acc, n);
+    else
+      vf_store(y, acc);
+  }
+}
+
+static void depthwise(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a)
+{
+  size_t C = (size_t)d->C;
+  if (d->k != 3 && d->k != 5) {
+    nn_kernels_generic.depthwise(d, y, OW, x, H, W, oy, pad_top, pad_left, a);
+    return;
+  }
+  for (size_t c = 0; c < C; c += VW) {
+    nn_depthwise part = *d; /* its channels from c on */
+    part.weight += c;
+    part.bias += c;
+    if (d->k == 3)
+      depthwise_channels(&part, y + c, OW, x + c, H, W, oy, pad_top, pad_left, a, C - c < VW ? C - c : VW, 3);
+    else
+      depthwise_channels(&part, y + c, OW, x + c, H, W, oy, pad_top, pad_left, a, C - c < VW ? C - c : VW, 5);
+  }
+}
+
+const nn_kernels KERNELS = {
+  .name = KERNELS_NAME,
+  .linear_f32 = linear_f32,
+  .linear_q8 = linear_q8,
+  .quantize = quantize,
+  .dot = dot,
+  .axpy = axpy,
+  .softmax = softmax,
+  .sum_exp = sum_exp,
+  .layer_norm = layer_norm,
+  .activate = activate,
+  .depthwise = depthwise,
+};
