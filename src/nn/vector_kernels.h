@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { NV = NN_PANEL / VW };
-#define UNROLL _Pragma("GCC unroll 32")
+#define EACH(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
 #define INLINE static inline __attribute__((always_inline))
 
 /* ---- exp and its family ---- */
@@ -144,24 +144,24 @@ INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, cons
   const size_t K = (size_t)l->K, ldx = p->ldx;
   const float *w = l->f32 + (size_t)panel * K * NN_PANEL, *x = p->x + m * ldx;
   vf acc[MOST][NV];
-  UNROLL for (int i = 0; i < R * P; i++)
-    UNROLL for (int v = 0; v < NV; v++)
+  EACH (i, R * P)
+    EACH (v, NV)
       acc[i][v] = vf_zero();
   for (size_t k = 0; k < K; k++, w += NN_PANEL, x++) {
     vf weight[4][NV];
-    UNROLL for (int j = 0; j < P; j++)
-      UNROLL for (int v = 0; v < NV; v++)
+    EACH (j, P)
+      EACH (v, NV)
         weight[j][v] = vf_load(w + (size_t)j * K * NN_PANEL + v * VW);
-    UNROLL for (int r = 0; r < R; r++) {
+    EACH (r, R) {
       vf one = vf_set1(x[(size_t)r * ldx]);
-      UNROLL for (int j = 0; j < P; j++)
-        UNROLL for (int v = 0; v < NV; v++)
+      EACH (j, P)
+        EACH (v, NV)
           acc[r * P + j][v] = vf_fma(one, weight[j][v], acc[r * P + j][v]);
     }
   }
-  UNROLL for (int r = 0; r < R; r++)
-    UNROLL for (int j = 0; j < P; j++)
-      UNROLL for (int v = 0; v < NV; v++)
+  EACH (r, R)
+    EACH (j, P)
+      EACH (v, NV)
         finish(p, m + (size_t)r, (panel + j) * NN_PANEL + v * VW, acc[r * P + j][v]);
 }
 
@@ -174,35 +174,35 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
   const float *sw = l->scale + (size_t)panel * blocks * NN_PANEL, *sx = p->sx + m * blocks;
   const int32_t *nx = p->nx + m * blocks;
   vf acc[MOST][NV];
-  UNROLL for (int i = 0; i < R * P; i++)
-    UNROLL for (int v = 0; v < NV; v++)
+  EACH (i, R * P)
+    EACH (v, NV)
       acc[i][v] = vf_zero();
   for (size_t b = 0; b < blocks; b++, x += NN_BLOCK, sw += NN_PANEL, sx++, nx++) {
     vi dot[MOST];
-    UNROLL for (int r = 0; r < R; r++)
-      UNROLL for (int j = 0; j < P; j++)
+    EACH (r, R)
+      EACH (j, P)
         dot[r * P + j] = q_begin(nx[(size_t)r * blocks]);
     for (int g = 0; g < NN_BLOCK / 4; g++, w += 4 * NN_PANEL) {
       qw weight[4];
-      UNROLL for (int j = 0; j < P; j++)
+      EACH (j, P)
         weight[j] = q_load(w + (size_t)j * panel_bytes);
-      UNROLL for (int r = 0; r < R; r++) {
+      EACH (r, R) {
         int32_t four;
         memcpy(&four, x + (size_t)r * ldq + g * 4, 4);
-        UNROLL for (int j = 0; j < P; j++)
+        EACH (j, P)
           dot[r * P + j] = q_dot(dot[r * P + j], weight[j], four);
       }
     }
-    UNROLL for (int r = 0; r < R; r++) {
+    EACH (r, R) {
       vf s = vf_set1(sx[(size_t)r * blocks]);
-      UNROLL for (int j = 0; j < P; j++)
-        UNROLL for (int v = 0; v < NV; v++)
+      EACH (j, P)
+        EACH (v, NV)
           acc[r * P + j][v] = vf_fma(q_float(dot[r * P + j], v), vf_mul(s, vf_load(sw + (size_t)j * blocks * NN_PANEL + v * VW)), acc[r * P + j][v]);
     }
   }
-  UNROLL for (int r = 0; r < R; r++)
-    UNROLL for (int j = 0; j < P; j++)
-      UNROLL for (int v = 0; v < NV; v++)
+  EACH (r, R)
+    EACH (j, P)
+      EACH (v, NV)
         finish(p, m + (size_t)r, (panel + j) * NN_PANEL + v * VW, acc[r * P + j][v]);
 }
 
@@ -261,8 +261,8 @@ static void quantize(int8_t *q, float *s, int32_t *n, const float *x, int K, int
       return;
     }
     vf most = vf_abs(vf_load(x));
-    UNROLL for (int i = VW; i < NN_BLOCK; i += VW)
-      most = vf_max(most, vf_abs(vf_load(x + i)));
+    EACH (i, NN_BLOCK / VW - 1)
+      most = vf_max(most, vf_abs(vf_load(x + (i + 1) * VW)));
     float top = vf_largest(most);
     s[b] = top / 127.0f;
     quantize_block(q, x, top > 0 ? 127.0f / top : 0);
@@ -395,19 +395,19 @@ INLINE void depthwise_channels(const nn_depthwise *d, float *y, int OW, const fl
   const int y0 = oy * d->stride - pad_top;
   const bool tail = n < VW;
   vf weight[25], bias = tail ? vf_load_n(d->bias, n) : vf_load(d->bias);
-  UNROLL for (int i = 0; i < k * k; i++)
+  EACH (i, k * k)
     weight[i] = tail ? vf_load_n(d->weight + (size_t)i * C, n) : vf_load(d->weight + (size_t)i * C);
   for (int ox = 0; ox < OW; ox++, y += C) {
     const int x0 = ox * d->stride - pad_left;
     vf acc = bias;
     if (!tail && y0 >= 0 && y0 + k <= H && x0 >= 0 && x0 + k <= W) {
       const float *from = x + ((size_t)y0 * (size_t)W + (size_t)x0) * C;
-      UNROLL for (int ky = 0; ky < k; ky++)
-        UNROLL for (int kx = 0; kx < k; kx++)
+      EACH (ky, k)
+        EACH (kx, k)
           acc = vf_fma(vf_load(from + ((size_t)ky * (size_t)W + (size_t)kx) * C), weight[ky * k + kx], acc);
     } else {
-      UNROLL for (int ky = 0; ky < k; ky++)
-        UNROLL for (int kx = 0; kx < k; kx++)
+      EACH (ky, k)
+        EACH (kx, k)
           if (y0 + ky >= 0 && y0 + ky < H && x0 + kx >= 0 && x0 + kx < W) {
             const float *from = x + ((size_t)(y0 + ky) * (size_t)W + (size_t)(x0 + kx)) * C;
             acc = vf_fma(tail ? vf_load_n(from, n) : vf_load(from), weight[ky * k + kx], acc);
