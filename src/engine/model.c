@@ -9,7 +9,8 @@
 
 static int open_tokenizer(opis_model *m)
 {
-  tokenizer_source s = {.config = model_files_tokenizer_config(m->files)};
+  tokenizer_source s = {
+    .config = model_files_tokenizer_config(m->files), .special_tokens_map = model_files_special_tokens_map(m->files), .added_tokens = model_files_added_tokens(m->files)};
   s.tokenizer_json = model_files_text(m->files, "tokenizer.json", &s.tokenizer_json_size);
   s.vocab_json = model_files_text(m->files, "vocab.json", &s.vocab_json_size);
   s.merges_txt = model_files_text(m->files, "merges.txt", &s.merges_txt_size);

@@ -167,14 +167,13 @@ int model_files_open(model_files **out, const char *name)
   int code = open_any(m, name);
   if (code == 0 && !model_files_text(m, "config.json", NULL))
     code = error_set(OPIS_ENOTFOUND, "%s: no config.json in it", name);
-  if (code == 0)
-    code = parse_document(m, &m->config, "config.json");
-  if (code == 0)
-    code = parse_document(m, &m->generation_config, "generation_config.json");
-  if (code == 0)
-    code = parse_document(m, &m->preprocessor_config, "preprocessor_config.json");
-  if (code == 0)
-    code = parse_document(m, &m->tokenizer_config, "tokenizer_config.json");
+  const struct {
+    json_t **to;
+    const char *file;
+  } documents[] = {{&m->config, "config.json"}, {&m->generation_config, "generation_config.json"}, {&m->preprocessor_config, "preprocessor_config.json"},
+    {&m->tokenizer_config, "tokenizer_config.json"}, {&m->special_tokens_map, "special_tokens_map.json"}, {&m->added_tokens, "added_tokens.json"}};
+  for (size_t i = 0; i < sizeof documents / sizeof *documents && code == 0; i++)
+    code = parse_document(m, documents[i].to, documents[i].file);
   if (code < 0) {
     model_files_close(m);
     return code;
@@ -198,6 +197,8 @@ void model_files_close(model_files *m)
   json_decref(m->generation_config);
   json_decref(m->preprocessor_config);
   json_decref(m->tokenizer_config);
+  json_decref(m->special_tokens_map);
+  json_decref(m->added_tokens);
   arena_free(&m->memory);
   free(m->name);
   free(m->path);
@@ -260,6 +261,16 @@ const json_t *model_files_preprocessor_config(const model_files *m)
 const json_t *model_files_tokenizer_config(const model_files *m)
 {
   return m->tokenizer_config;
+}
+
+const json_t *model_files_special_tokens_map(const model_files *m)
+{
+  return m->special_tokens_map;
+}
+
+const json_t *model_files_added_tokens(const model_files *m)
+{
+  return m->added_tokens;
 }
 
 const char *model_files_text(const model_files *m, const char *file, size_t *size)

@@ -25,6 +25,8 @@ const json_t *model_files_config(const model_files *m);              /* config.j
 const json_t *model_files_generation_config(const model_files *m);   /* generation_config.json */
 const json_t *model_files_preprocessor_config(const model_files *m); /* preprocessor_config.json */
 const json_t *model_files_tokenizer_config(const model_files *m);    /* tokenizer_config.json */
+const json_t *model_files_special_tokens_map(const model_files *m);  /* special_tokens_map.json */
+const json_t *model_files_added_tokens(const model_files *m);        /* added_tokens.json */
 
 /* Raw text of a file of the folder ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE", …), NULL when there is none. Borrowed; a NUL stands behind
  * the last byte, which *size (may be NULL) does not count. */

@@ -26,7 +26,7 @@ struct model_files {
   size_t n_maps;
   model_text texts[MODEL_MAX_TEXTS];
   size_t n_texts;
-  json_t *config, *generation_config, *preprocessor_config, *tokenizer_config;
+  json_t *config, *generation_config, *preprocessor_config, *tokenizer_config, *special_tokens_map, *added_tokens;
 };
 
 /* The files of a hub folder that are kept beside the weights, ended by NULL: configuration, tokenizer, card, licence. */

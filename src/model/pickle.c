@@ -569,6 +569,7 @@ int pickle_read(const pickle_value **out, size_t *used, arena *memory, const uin
 {
   machine m = {.memory = memory, .data = data, .size = size < MAX_PICKLE ? size : MAX_PICKLE, .file = file};
   *out = NULL;
+  grow(&m, &m.stack, &m.stack_capacity, 1, sizeof *m.stack); /* from here on never NULL */
   for (bool done = false; !done && m.code == 0;) {
     const uint8_t *opcode = take(&m, 1);
     if (!opcode)

@@ -1,4 +1,5 @@
 /* tokenizer_tool FOLDER: reads one JSON value a line, a string (to be encoded) or {"ids": [...], "skip": bool} (to be decoded), and answers {"ids": [...]}, {"text": "..."} or {"error": "..."}. */
+#include "model/json_text.h"
 #include "text/tokenizer.h"
 #include "util/error.h"
 #include "util/file.h"
@@ -13,6 +14,17 @@ static char *read_text(const char *folder, const char *name, size_t *size)
     file_read(&text, size, path, UINT64_C(1) << 30);
   free(path);
   return text;
+}
+
+static json_t *read_document(const char *folder, const char *name)
+{
+  size_t size = 0;
+  json_t *document = NULL;
+  char *text = read_text(folder, name, &size);
+  if (text && json_text_parse(&document, text, size, name) < 0)
+    fprintf(stderr, "%s\n", opis_error_message());
+  free(text);
+  return document;
 }
 
 static json_t *answer(const tokenizer *t, const json_t *question)
@@ -49,15 +61,9 @@ int main(int argc, char **argv)
   s.vocab_json = read_text(argv[1], "vocab.json", &s.vocab_json_size);
   s.merges_txt = read_text(argv[1], "merges.txt", &s.merges_txt_size);
   s.vocab_txt = read_text(argv[1], "vocab.txt", &s.vocab_txt_size);
-  size_t size = 0;
-  char *config = read_text(argv[1], "tokenizer_config.json", &size);
-  s.config = config ? json_loads(config, 0, NULL) : NULL;
-  if (config && !s.config) { /* Python writes model_max_length past 64 bits: not what is tested here */
-    char *big = strstr(config, "1000000000000000019884624838656");
-    if (big)
-      memset(big + 9, ' ', strlen("1000000000000000019884624838656") - 9);
-    s.config = json_loads(config, 0, NULL);
-  }
+  s.config = read_document(argv[1], "tokenizer_config.json");
+  s.special_tokens_map = read_document(argv[1], "special_tokens_map.json");
+  s.added_tokens = read_document(argv[1], "added_tokens.json");
   tokenizer *t;
   if (tokenizer_new(&t, &s) < 0) {
     fprintf(stderr, "%s\n", opis_error_message());
