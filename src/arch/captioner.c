@@ -26,11 +26,8 @@ static void encoder_decoder(captioner *m, loader *l, const json_t *config)
       m->family = encoders[i].family;
       encoders[i].build(l, &m->vision, encoder, "encoder.");
     }
-  if (!m->family) {
-    l->code = error_set(OPIS_EUNSUPPORTED, "this is a VisionEncoderDecoderModel of %.40s and %.40s; opis runs vit, dinov2 and efficientnet-lite encoders with a gpt2 decoder",
-      type ? type : "(no model_type)", text ? text : "(no model_type)");
+  if (l->code < 0)
     return;
-  }
   m->width = m->vision.hidden;
   if (l->code == 0 && loader_optional(l, "enc_to_dec_proj.weight")) {
     m->width = (int)loader_int(l, decoder, "n_embd", 768, 1, 16384);
@@ -84,20 +81,47 @@ static const struct {
   {"GitForCausalLM", "git", git},
 };
 
+/* The parts of an encoder and a decoder. */
+static int parts_supported(const json_t *config, const char *name)
+{
+  const char *type = json_string_value(json_object_get(json_object_get(config, "encoder"), "model_type"));
+  const char *text = json_string_value(json_object_get(json_object_get(config, "decoder"), "model_type"));
+  for (size_t i = 0; type && text && i < sizeof encoders / sizeof *encoders; i++)
+    if (strcmp(encoders[i].model_type, type) == 0 && strcmp(text, "gpt2") == 0)
+      return 0;
+  return error_set(OPIS_EUNSUPPORTED, "%s: this is a VisionEncoderDecoderModel of %.40s and %.40s; opis runs vit, dinov2 and efficientnet-lite encoders with a gpt2 decoder", name,
+    type ? type : "(no model_type)", text ? text : "(no model_type)");
+}
+
+static int find_family(size_t *family, const json_t *config, const char *name)
+{
+  const char *architecture = json_string_value(json_array_get(json_object_get(config, "architectures"), 0)), *type = json_string_value(json_object_get(config, "model_type"));
+  for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+    if (architecture ? strcmp(architecture, families[i].architecture) == 0 : type && strcmp(type, families[i].model_type) == 0) {
+      *family = i;
+      return families[i].build == encoder_decoder ? parts_supported(config, name) : 0;
+    }
+  const char *what = architecture ? architecture : type ? type : "model without architectures and model_type";
+  bool vowel = strchr("AEIOUaeiou", what[0]) != NULL;
+  return error_set(OPIS_EUNSUPPORTED,
+    "%s: this is a%s %.64s; opis runs VisionEncoderDecoderModel (ViT, DINOv2 or EfficientNet-Lite with GPT-2), BlipForConditionalGeneration and GitForCausalLM", name,
+    vowel ? "n" : "", what);
+}
+
+int captioner_supported(const json_t *config, const char *name)
+{
+  size_t family;
+  return find_family(&family, config, name);
+}
+
 int captioner_build(captioner *m, loader *l)
 {
   const json_t *config = model_files_config(l->files);
-  const char *architecture = json_string_value(json_array_get(json_object_get(config, "architectures"), 0)), *type = json_string_value(json_object_get(config, "model_type"));
+  size_t family;
   *m = (captioner){.start_token = -1, .end_token = -1};
-  for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-    if (architecture ? strcmp(architecture, families[i].architecture) == 0 : type && strcmp(type, families[i].model_type) == 0) {
-      families[i].build(m, l, config);
-      return l->code;
-    }
-  return error_set(OPIS_EUNSUPPORTED,
-    "%s: this is a %.64s; opis runs VisionEncoderDecoderModel (ViT, DINOv2 or EfficientNet-Lite with GPT-2), BlipForConditionalGeneration and GitForCausalLM",
-    model_files_name(l->files),
-    architecture ? architecture
-      : type     ? type
-                 : "model without architectures and model_type");
+  int code = find_family(&family, config, model_files_name(l->files));
+  if (code < 0)
+    return code;
+  families[family].build(m, l, config);
+  return l->code;
 }

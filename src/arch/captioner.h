@@ -18,6 +18,9 @@ typedef struct captioner {
   int start_token, end_token;
 } captioner;
 
+/* 0 when opis runs what a config.json describes; OPIS_EUNSUPPORTED says what it is, and what opis runs. `name` is the model's, for the message. */
+int captioner_supported(const json_t *config, const char *name);
+
 /* Builds what config.json describes. OPIS_EUNSUPPORTED names the architecture that it is, and those that opis runs. */
 int captioner_build(captioner *m, loader *l);
 

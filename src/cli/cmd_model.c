@@ -1,52 +1,18 @@
 /* opis model: what models there are, what they say of themselves, and one file of them. */
 #include "cli/commands.h"
 
+#include "engine/engine.h"
 #include "model/gguf.h"
-#include "model/model_files.h"
-#include "model/model_source.h"
-#include "text/tokenizer.h"
+#include "model/json_text.h"
+#include "model/store.h"
 #include "util/error.h"
 #include "util/file.h"
 
-#include <dirent.h>
 #include <opis/opis.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- list ---- */
-
-static int by_name(const void *a, const void *b)
-{
-  return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Models below the store: folders with a config.json, one or two deep (OWNER/NAME), and GGUF files. */
-static void collect(char ***names, size_t *n, const char *folder, const char *prefix, int depth)
-{
-  DIR *d = opendir(folder);
-  for (struct dirent *e; d && (e = readdir(d));) {
-    char *path = NULL, *inside = NULL, *name = NULL;
-    size_t length = strlen(e->d_name);
-    if (e->d_name[0] == '.' || asprintf(&path, "%s/%s", folder, e->d_name) < 0)
-      continue;
-    bool gguf = length > 5 && strcmp(e->d_name + length - 5, ".gguf") == 0;
-    if (asprintf(&inside, "%s/config.json", path) >= 0 && (gguf || file_exists(inside))) {
-      char **larger = realloc(*names, (*n + 1) * sizeof *larger);
-      if (larger && asprintf(&name, "%s%.*s", prefix, (int)(gguf ? length - 5 : length), e->d_name) >= 0)
-        larger[(*n)++] = name;
-      if (larger)
-        *names = larger;
-    } else if (depth > 0 && file_is_folder(path) && asprintf(&name, "%s%s/", prefix, e->d_name) >= 0) {
-      collect(names, n, path, name, depth - 1);
-      free(name);
-    }
-    free(path);
-    free(inside);
-  }
-  if (d)
-    closedir(d);
-}
 
 static int no_operands(const cli_command *self, int argc, char **argv)
 {
@@ -57,27 +23,40 @@ static int no_operands(const cli_command *self, int argc, char **argv)
   return a.n_operands ? cli_usage(self, argv[0], "%s: takes no operands", argv[0]) : -1;
 }
 
+/* The Hugging Face cache also holds models of other kinds. */
+static bool is_supported(const char *folder)
+{
+  char *path, *text;
+  size_t size;
+  json_t *config = NULL;
+  if (path_join(&path, folder, "config.json") < 0)
+    return false;
+  if (file_read(&text, &size, path, 1 << 24) == 0) {
+    json_text_parse(&config, text, size, path);
+    free(text);
+  }
+  bool supported = config && captioner_supported(config, path) == 0;
+  json_decref(config);
+  free(path);
+  return supported;
+}
+
 static int run_list(const cli_command *self, int argc, char **argv)
 {
   int status = no_operands(self, argc, argv);
-  char *store, **names = NULL;
-  size_t n = 0;
+  store_item *items;
+  size_t n;
   if (status >= 0)
     return status;
   puts("opis-small\tinside the program");
-  if (model_store_folder(&store) < 0) {
+  if (model_store_list(&items, &n) < 0) {
     cli_error("%s", opis_error_message());
     return CLI_FAILED;
   }
-  collect(&names, &n, store, "", 1);
-  if (n)
-    qsort(names, n, sizeof *names, by_name);
-  for (size_t i = 0; i < n; i++) {
-    printf("%s\t%s/%s\n", names[i], store, names[i]);
-    free(names[i]);
-  }
-  free(names);
-  free(store);
+  for (size_t i = 0; i < n; i++)
+    if (!items[i].from_hub_cache || is_supported(items[i].path))
+      printf("%s\t%s\n", items[i].name, items[i].path);
+  model_store_list_free(items, n);
   return CLI_OK;
 }
 
@@ -119,16 +98,34 @@ static void print_settings(const model_files *m)
   putchar('\n');
 }
 
-/* The word after "license:" in a card's front matter. */
+/* "license: apache-2.0" in the front matter of a card, between two lines of dashes; else the embedded model's own words. */
 static void print_licence(const model_files *m)
 {
-  const char *card = model_files_text(m, "README.md", NULL), *at = card ? strstr(card, "license:") : NULL;
-  if (at) {
-    at += 8;
-    at += strspn(at, " ");
-    printf("licence:     %.*s\n", (int)strcspn(at, "\r\n"), at);
-  } else if (card && (at = strstr(card, "Licences:")) != NULL)
-    printf("licence:     %.*s\n", (int)strcspn(at + 10, "\r\n"), at + 10);
+  const char *card = model_files_text(m, "README.md", NULL), *at = NULL;
+  if (!card)
+    return;
+  const char *end = strncmp(card, "---", 3) == 0 ? strstr(card + 3, "\n---") : NULL;
+  if (end && (at = strstr(card, "\nlicense:")) != NULL && at < end)
+    at += strlen("\nlicense:");
+  else if ((at = strstr(card, "Licences:")) != NULL)
+    at += strlen("Licences:");
+  else
+    return;
+  at += strspn(at, " \"'");
+  printf("licence:     %.*s\n", (int)strcspn(at, "\"'\r\n"), at);
+}
+
+static void print_source(const model_files *m)
+{
+  json_t *record = NULL;
+  const char *path = model_files_path(m);
+  printf("place:       %s\n", path ? path : "inside the program");
+  if (path && file_is_folder(path) && model_store_record(&record, path) == 0 && record) {
+    const char *repo = json_string_value(json_object_get(record, "repo")), *commit = json_string_value(json_object_get(record, "commit"));
+    if (repo && commit)
+      printf("from:        %s, commit %s\n", repo, commit);
+  }
+  json_decref(record);
 }
 
 static int run_info(const cli_command *self, int argc, char **argv)
@@ -153,7 +150,9 @@ static int run_info(const cli_command *self, int argc, char **argv)
   }
   printf("name:        %s\nfamily:      %s\nparameters:  %llu\nformat:      %s\n", opis_model_name(model), opis_model_family(model),
     (unsigned long long)opis_model_parameters(model), model_files_format(files));
+  print_source(files);
   print_types(files);
+  printf("tokenizer:   %s, %d tokens\n", tokenizer_kind(model->tokenizer), tokenizer_size(model->tokenizer));
   printf("computes in: %s\nprompt:      %s\nsha256:      %s\n", opis_model_precision(model) == OPIS_PRECISION_Q8 ? "q8" : "f32",
     opis_model_takes_prompt(model) ? "taken" : "none taken", opis_model_sha256(model));
   print_settings(files);
@@ -219,6 +218,6 @@ static const cli_command convert = {
   .run = run_convert,
   .operand_completion = CLI_COMPLETE_MODEL,
 };
-static const cli_command *const commands[] = {&list, &info, &convert, NULL};
+static const cli_command *const commands[] = {&list, &info, &cmd_model_pull, &cmd_model_import, &convert, &cmd_model_verify, &cmd_model_remove, NULL};
 
-const cli_command cmd_model = {.name = "model", .operands = "", .summary = "list, inspect and convert models", .commands = commands};
+const cli_command cmd_model = {.name = "model", .operands = "", .summary = "list, inspect, fetch and convert models", .commands = commands};

@@ -7,4 +7,7 @@
 extern const cli_command cmd_describe, cmd_serve, cmd_health, cmd_model, cmd_eval;
 extern const cli_command cmd_version, cmd_help;
 
+/* Of the group "model". */
+extern const cli_command cmd_model_pull, cmd_model_import, cmd_model_verify, cmd_model_remove;
+
 #endif

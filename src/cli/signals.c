@@ -23,6 +23,7 @@ void cli_catch_signals(void)
   sigaction(SIGTERM, &a, NULL);
   a.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &a, NULL);
+  sigaction(SIGXFSZ, &a, NULL); /* a file that may not grow any more is an error like a full disk */
 }
 
 bool cli_interrupted(void)

@@ -1,6 +1,7 @@
 #include "model/model_source.h"
 
 #include "model/json_text.h"
+#include "model/store.h"
 #include "util/error.h"
 
 #include <openssl/evp.h>
@@ -94,19 +95,6 @@ static int open_embedded(model_files *m)
   return gguf_file_read(m, m->maps[0].map.data, m->maps[0].map.size, EMBEDDED_NAME);
 }
 
-int model_store_folder(char **folder)
-{
-  const char *home = getenv("OPIS_HOME"), *data = getenv("XDG_DATA_HOME"), *user = getenv("HOME");
-  int made;
-  if (home && *home)
-    made = asprintf(folder, "%s", home);
-  else if (data && *data)
-    made = asprintf(folder, "%s/opis", data);
-  else
-    made = asprintf(folder, "%s/.local/share/opis", user ? user : "");
-  return made < 0 ? error_nomem() : 0;
-}
-
 /* The last part of a path, without slashes at its end and without ".gguf". */
 static char *short_name(const char *path)
 {
@@ -121,26 +109,28 @@ static char *short_name(const char *path)
   return first < n ? strndup(path + first, n - first) : strdup(path);
 }
 
-/* An installed model: a folder or a GGUF below the store. */
-static int open_installed(model_files *m, const char *name)
+/* What a name that is no path may stand for: an installed model, or one in the Hugging Face cache. "NAME@REVISION" is a name of its own in the store, and a revision in the cache. */
+static int open_named(model_files *m, const char *name)
 {
-  char *store, *path = NULL;
-  int code = model_store_folder(&store);
-  if (code < 0)
-    return code;
-  code = OPIS_ENOTFOUND;
-  for (int gguf = 0; gguf < 2 && code == OPIS_ENOTFOUND && !strstr(name, ".."); gguf++) {
-    free(path);
-    if (asprintf(&path, "%s/%s%s", store, name, gguf ? ".gguf" : "") < 0) {
-      path = NULL;
-      code = error_nomem();
-    } else if (file_exists(path))
-      code = open_path(m, path);
+  char *path, repo[256];
+  int code = model_store_find(&path, name);
+  if (code == OPIS_ENOTFOUND && strlen(name) < sizeof repo) {
+    strcpy(repo, name);
+    char *at = strchr(repo, '@');
+    if (at)
+      *at = '\0';
+    code = hub_cache_snapshot(&path, repo, at ? at + 1 : "main");
   }
-  if (code == OPIS_ENOTFOUND)
-    error_set(code, "%s: no such model, hub folder or GGUF file; there is %s inside the program, and 'opis model list' names those installed", name, EMBEDDED_NAME);
-  free(store);
-  free(path);
+  if (code == OPIS_ENOTFOUND) {
+    const char *slash = strchr(name, '/');
+    bool hub_id = slash && model_name_is_valid(name) && name[0] != '/';
+    return hub_id ? error_set(code, "%s: no such model or folder; 'opis model pull %s' fetches it from the hub, 'opis model list' names those that are here", name, name)
+                  : error_set(code, "%s: no such model, hub folder or GGUF file; there is %s inside the program, and 'opis model list' names those installed", name, EMBEDDED_NAME);
+  }
+  if (code == 0) {
+    code = open_path(m, path);
+    free(path);
+  }
   return code;
 }
 
@@ -151,7 +141,7 @@ static int open_any(model_files *m, const char *name)
   m->name = short_name(name);
   if (!m->name)
     return error_nomem();
-  return file_exists(name) ? open_path(m, name) : open_installed(m, name);
+  return file_exists(name) ? open_path(m, name) : open_named(m, name);
 }
 
 int model_files_open(model_files **out, const char *name)

@@ -37,9 +37,6 @@ int model_map_file(model_files *m, const uint8_t **data, size_t *size, const cha
 /* Keeps a copy of a text. */
 int model_add_text(model_files *m, const char *file, const char *bytes, size_t size);
 
-/* Where installed models are: $OPIS_HOME, else $XDG_DATA_HOME/opis, else ~/.local/share/opis; malloc'ed. */
-int model_store_folder(char **folder);
-
 /* The readers. `path` names the file in errors. */
 int hub_folder_read(model_files *m, const char *folder);
 int gguf_file_read(model_files *m, const uint8_t *data, size_t size, const char *path);
