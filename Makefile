@@ -71,7 +71,7 @@ format: ## lay the sources out as .clang-format says
 	@git ls-files '*.c' '*.h' | grep -v third_party | xargs clang-format -i
 
 install: all
-	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$$(realpath -m -- "$(DESTDIR)")")
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
