@@ -6,6 +6,7 @@ const cli_command *const cli_commands[] = {
   &cmd_serve,
   &cmd_health,
   &cmd_model,
+  &cmd_data,
   &cmd_eval,
   &cmd_version,
   &cmd_help,

@@ -1,0 +1,31 @@
+/* What the commands of `opis data` share. */
+#ifndef CLI_DATA_H
+#define CLI_DATA_H
+
+#include "cli/cli.h"
+#include "data/data.h"
+
+/* The repository around the present folder, with DVC's lock; messages and progress go to stderr. NULL after an error message; then return data_status_code(). */
+typedef struct data_session {
+  repo *repo;
+  cli_progress *progress;
+  const char *what; /* of the progress line shown */
+} data_session;
+int data_open(data_session *s, bool lock); /* 0, or the exit status */
+/* Closes it; code is what the work returned: says the error, and gives the exit status. */
+int data_finish(data_session *s, int code);
+
+bool data_ask(void *user, const char *question); /* a question on the terminal; false where there is none */
+void data_print_changes(const changes *c);
+void data_print_json(const char *s); /* a JSON string on stdout */
+/* Options that are only read: --quiet and --verbose are taken by all of DVC's commands. */
+#define DATA_COMMON                                                                                                                                                                \
+  {'q', "quiet", NULL, "say nothing but errors", 0},                                                                                                                               \
+  {                                                                                                                                                                                \
+    'v', "verbose", NULL, "taken for compatibility with DVC", 0                                                                                                                    \
+  }
+
+extern const cli_command data_init, data_add_command, data_commit_command, data_remove_command, data_move_command, data_unprotect_command;
+extern const cli_command data_status_command, data_checkout_command, data_push_command, data_fetch_command, data_pull_command;
+
+#endif

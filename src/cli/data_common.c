@@ -1,0 +1,100 @@
+/* What the commands of `opis data` share: opening the repository, asking, printing. */
+#include "cli/data.h"
+
+#include <opis/error.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void show_progress(void *user, const char *what, uint64_t done, uint64_t total, bool bytes)
+{
+  static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  data_session *s = user;
+  if (!isatty(STDERR_FILENO))
+    return;
+  pthread_mutex_lock(&lock);
+  if (s->what != what) {
+    cli_progress_free(s->progress);
+    s->progress = cli_progress_new(what, total, bytes);
+    s->what = what;
+  }
+  cli_progress_update(s->progress, done, 0);
+  pthread_mutex_unlock(&lock);
+}
+
+static void show_warning(void *user, const char *message)
+{
+  data_session *s = user;
+  cli_progress_clear(s->progress);
+  cli_error("warning: %s", message);
+}
+
+static int is_cancelled(void *unused)
+{
+  (void)unused;
+  return cli_interrupted();
+}
+
+static int status_of(int code)
+{
+  return code == 0 ? CLI_OK : code == OPIS_ECANCELLED || cli_interrupted() ? CLI_INTERRUPTED : code == OPIS_EINVALID ? CLI_USAGE : CLI_SOME_FAILED;
+}
+
+int data_open(data_session *s, bool lock)
+{
+  repo_hooks hooks = {show_progress, show_warning, is_cancelled, s};
+  *s = (data_session){0};
+  cli_catch_signals();
+  int code = repo_open(&s->repo, NULL, lock, &hooks);
+  if (code < 0) {
+    cli_error("%s", opis_error_message());
+    return status_of(code) == CLI_OK ? CLI_FAILED : status_of(code);
+  }
+  return 0;
+}
+
+int data_finish(data_session *s, int code)
+{
+  cli_progress_free(s->progress);
+  if (code < 0)
+    cli_error("%s", opis_error_message());
+  repo_close(s->repo);
+  return status_of(code);
+}
+
+bool data_ask(void *user, const char *question)
+{
+  data_session *s = user;
+  char answer[16];
+  if (s)
+    cli_progress_clear(s->progress);
+  if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+    return false;
+  fprintf(stderr, "%s [y/n] ", question);
+  return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+void data_print_changes(const changes *c)
+{
+  static const char order[] = "MAD"; /* as DVC lists them */
+  for (const char *k = order; *k; k++)
+    for (size_t i = 0; i < c->n; i++)
+      if (c->items[i].kind == *k)
+        printf("%c\t%s\n", *k, c->items[i].path);
+}
+
+void data_print_json(const char *s)
+{
+  putchar('"');
+  for (; *s; s++) {
+    unsigned char c = (unsigned char)*s;
+    if (c == '"' || c == '\\')
+      printf("\\%c", c);
+    else if (c < 0x20)
+      printf("\\u%04x", c);
+    else
+      putchar(c);
+  }
+  putchar('"');
+}

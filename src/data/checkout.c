@@ -1,0 +1,333 @@
+/* opis data checkout, remove, move, unprotect: the work tree follows the stage files. */
+#include "data/git.h"
+#include "data/gitignore.h"
+#include "data/index.h"
+#include "data/objects.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct stale {
+  repo *r;
+  changes *c;
+  const stages *set;
+} stale;
+
+int place_forget(repo *r, const char *rel)
+{
+  return index_forget(r, rel);
+}
+
+/* An output of another revision that is still here: taken away when not a byte of it would be lost. */
+static int remove_stale(void *user, const char *rel, bool legacy)
+{
+  stale *s = user;
+  bool same = true, tracked;
+  tree t;
+  size_t n = strlen(rel);
+  if (stages_find(s->set, rel, false))
+    return 0;
+  for (size_t i = 0; i < s->set->n; i++) /* a folder in which there are outputs now */
+    for (size_t k = 0; k < s->set->items[i]->n_outs; k++) {
+      const char *path = s->set->items[i]->outs[k].path;
+      if (path && strncmp(path, rel, n) == 0 && path[n] == '/')
+        return index_forget(s->r, rel);
+    }
+  path_kind kind = scan_kind(s->r, rel);
+  if (kind != PATH_FILE && kind != PATH_FOLDER)
+    return index_forget(s->r, rel);
+  int code = kind == PATH_FILE ? scan_file(&t, s->r, rel) : scan_folder(&t, s->r, rel);
+  if (code < 0)
+    return index_forget(s->r, rel);
+  code = scan_hash(&t, s->r, rel, legacy, NULL);
+  if (code == 0 && s->r->git_root) { /* here, the same path may be git's own */
+    code = git_tracks(&tracked, s->r, rel);
+    same = code == 0 && !tracked;
+  }
+  odb *db = legacy ? &s->r->legacy : &s->r->db;
+  for (size_t i = 0; i < t.n && same && code == 0; i++) {
+    oid o = {.dir = false};
+    memcpy(o.md5, t.entries[i].md5, MD5_SIZE);
+    same = odb_has(db, &o);
+  }
+  tree_free(&t);
+  if (code == 0 && same) {
+    code = place_remove(s->c, s->r, rel, db, false);
+    if (code == OPIS_ECONFLICT)
+      code = 0;
+  }
+  return code < 0 ? code : index_forget(s->r, rel);
+}
+
+int place_remove_stale(changes *c, repo *r, const stages *set)
+{
+  stale s = {r, c, set};
+  return index_each(r, remove_stale, &s);
+}
+
+int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout_options *o)
+{
+  stages set;
+  targets t;
+  int code = stages_load(&set, r);
+  if (code < 0)
+    return code;
+  code = targets_collect(&t, r, &set, names, n, o->recursive, o->with_deps);
+  if (code == 0 && n == 0)
+    code = place_remove_stale(c, r, &set);
+  for (size_t i = 0; code == 0 && i < t.n; i++) {
+    const output *out = t.items[i].out;
+    if (out->refused) {
+      if (n > 0)
+        code = error_set(OPIS_EUNSUPPORTED, "%s: %s: %s", out->stage->file, out->written, out->refused);
+      else
+        repo_warn(r, "%s: %s: %s", out->stage->file, out->written, out->refused);
+      continue;
+    }
+    if (!out->cache)
+      continue;
+    code = lock_check_paths(r, (const char *const[]){out->path}, 1, true);
+    if (code == 0)
+      code = place_output(c, r, out, t.items[i].inside, o);
+  }
+  targets_free(&t);
+  stages_free(&set);
+  if (code == 0 && c->n_failed && !o->allow_missing)
+    code = error_set(OPIS_ENOTFOUND, "%zu of the files to check out are not in the cache; 'opis data pull' brings them from the remote", c->n_failed);
+  return code;
+}
+
+/* ---- remove ---- */
+
+static int remove_stage(repo *r, stage *s, bool outs)
+{
+  char *path;
+  int code = 0;
+  for (size_t i = 0; i < s->n_outs && code == 0; i++) {
+    output *o = &s->outs[i];
+    if (!o->path)
+      continue;
+    code = lock_check_paths(r, (const char *const[]){o->path}, 1, true);
+    if (code == 0 && outs)
+      code = place_remove(NULL, r, o->path, output_store(r, o), true);
+    else if (code == 0 && scan_kind(r, o->path) != PATH_MISSING)
+      code = data_unprotect(r, (char *const[]){o->path}, -1);
+    if (code == 0)
+      code = index_forget(r, o->path);
+  }
+  if (code == 0)
+    code = repo_absolute(&path, r, s->file);
+  if (code < 0)
+    return code;
+  if (unlink(path) != 0 && errno != ENOENT) /* before the .gitignore lines: killed between, the data are still hidden from git */
+    code = error_set_errno("%s", s->file);
+  free(path);
+  for (size_t i = 0; i < s->n_outs && code == 0; i++)
+    if (s->outs[i].path && s->outs[i].cache)
+      code = gitignore_remove(r, s->outs[i].path);
+  return code < 0 ? code : repo_touch(r, s->file);
+}
+
+int data_remove(repo *r, char *const *names, int n, bool outs)
+{
+  int code = 0;
+  for (int i = 0; i < n && code == 0; i++) {
+    char *rel;
+    stage *s;
+    size_t length = strlen(names[i]);
+    code = repo_relative(&rel, r, names[i]);
+    if (code < 0)
+      break;
+    if (length <= 4 || strcmp(names[i] + length - 4, ".dvc") != 0) {
+      char *with = NULL;
+      bool there = asprintf(&with, "%s.dvc", rel) >= 0 && scan_kind(r, with) == PATH_FILE;
+      free(with);
+      code = there ? error_set(OPIS_EINVALID, "%s: is tracked data; name its .dvc file: opis data remove %s.dvc", names[i], names[i])
+                   : error_set(OPIS_ENOTFOUND, "%s: no .dvc file (stages of dvc.yaml are not opis's to remove)", names[i]);
+    } else {
+      code = stage_load_file(&s, r, rel);
+      if (code == 0) {
+        code = remove_stage(r, s, outs);
+        stage_free(s);
+      }
+    }
+    free(rel);
+  }
+  int staged = repo_stage_touched(r);
+  return code < 0 ? code : staged;
+}
+
+/* ---- unprotect ---- */
+
+static int unprotect_one(const char *path, mode_t mode)
+{
+  struct stat own, st;
+  if (lstat(path, &own) != 0 || stat(path, &st) != 0)
+    return error_set_errno("%s", path);
+  if (!S_ISREG(st.st_mode))
+    return 0;
+  mode |= st.st_mode & 0111;
+  if (!S_ISLNK(own.st_mode) && st.st_nlink == 1)
+    return chmod(path, mode) == 0 ? 0 : error_set_errno("%s", path);
+  file_replacement f;
+  int from = open(path, O_RDONLY | O_CLOEXEC);
+  if (from < 0)
+    return error_set_errno("%s", path);
+  int code = file_replace_open(&f, path, 0666);
+  if (code == 0) {
+    code = copy_file(f.fd, from, true, path);
+    if (code == 0 && fchmod(f.fd, mode) != 0)
+      code = error_set_errno("%s", path);
+    if (code == 0)
+      code = file_replace_commit(&f, false);
+    else
+      file_replace_abort(&f);
+  }
+  close(from);
+  return code;
+}
+
+/* n < 0: paths[0] is root-relative. */
+int data_unprotect(repo *r, char *const *paths, int n)
+{
+  mode_t mask = umask(0);
+  umask(mask);
+  mode_t mode = 0666 & ~mask;
+  int code = 0;
+  for (int i = 0; i < (n < 0 ? 1 : n) && code == 0; i++) {
+    char *rel = NULL, *path = NULL;
+    tree t = TREE_INIT;
+    code = n < 0 ? ((rel = strdup(paths[0])) ? 0 : error_nomem()) : repo_relative(&rel, r, paths[i]);
+    path_kind kind = code == 0 ? scan_kind(r, rel) : PATH_MISSING;
+    if (code == 0 && kind == PATH_MISSING)
+      code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder", paths[i]);
+    if (code == 0)
+      code = kind == PATH_FOLDER ? scan_folder(&t, r, rel) : scan_file(&t, r, rel);
+    for (size_t k = 0; k < t.n && code == 0; k++) {
+      if (asprintf(&path, "%s/%s%s%s", r->root, rel, *t.entries[k].path ? "/" : "", t.entries[k].path) < 0) {
+        code = error_nomem();
+        break;
+      }
+      code = unprotect_one(path, mode);
+      free(path);
+    }
+    tree_free(&t);
+    free(rel);
+  }
+  return code;
+}
+
+/* ---- move ---- */
+
+static int rename_data(repo *r, const char *from, const char *to)
+{
+  char *a, *b, *folder = NULL;
+  int code = repo_absolute(&a, r, from);
+  if (code < 0)
+    return code;
+  code = repo_absolute(&b, r, to);
+  if (code == 0) {
+    folder = path_folder(b);
+    code = folder ? file_make_folders(folder, 0777) : OPIS_ENOMEM;
+    if (code == 0 && access(a, F_OK) == 0 && renameat2(AT_FDCWD, a, AT_FDCWD, b, 1 /* RENAME_NOREPLACE */) != 0) {
+      if (errno == EINVAL || errno == ENOSYS ? rename(a, b) != 0 : true)
+        code = error_set_errno("%s", to);
+    }
+    free(folder);
+    free(b);
+  }
+  free(a);
+  return code;
+}
+
+static int move_output(repo *r, output *o, const char *from, const char *to)
+{
+  stage *s = o->stage, *fresh = NULL;
+  char *file = NULL, *path = NULL;
+  size_t i = (size_t)(o - s->outs), n = strlen(s->file);
+  bool named_alike = n > 4 && strncmp(path_name(s->file), path_name(from), strlen(path_name(from))) == 0 && strcmp(path_name(s->file) + strlen(path_name(from)), ".dvc") == 0;
+  int code = 0;
+  if (named_alike && s->n_outs == 1) { /* the .dvc file moves along: the new one first, then the data, then the old one goes */
+    if (asprintf(&file, "%s.dvc", to) < 0)
+      return error_nomem();
+    if (scan_kind(r, file) != PATH_MISSING)
+      code = error_set(OPIS_EEXISTS, "%s: exists already", file);
+    if (code == 0)
+      code = stage_parse(&fresh, file, s->text.s, s->text.n);
+    if (code == 0)
+      code = stage_set_path(fresh, i, path_name(to));
+  } else {
+    char *written = path_relative(s->wdir, to);
+    code = written ? stage_set_path(s, i, written) : error_nomem();
+    free(written);
+  }
+  if (code == 0)
+    code = gitignore_add(r, to);
+  if (code == 0)
+    code = rename_data(r, from, to);
+  if (code == 0)
+    code = stage_save(r, fresh ? fresh : s);
+  if (code == 0 && fresh) {
+    code = repo_absolute(&path, r, s->file);
+    if (code == 0 && unlink(path) != 0)
+      code = error_set_errno("%s", s->file);
+    free(path);
+    if (code == 0)
+      code = repo_touch(r, s->file);
+  }
+  if (code == 0)
+    code = gitignore_remove(r, from);
+  if (code == 0)
+    code = index_forget(r, from);
+  stage_free(fresh);
+  free(file);
+  return code;
+}
+
+int data_move(repo *r, const char *from, const char *to)
+{
+  stages set;
+  char *a = NULL, *b = NULL;
+  int code = stages_load(&set, r);
+  if (code < 0)
+    return code;
+  code = repo_relative(&a, r, from);
+  if (code == 0)
+    code = repo_relative(&b, r, to);
+  if (code == 0 && scan_kind(r, b) == PATH_FOLDER) { /* into it, as mv does */
+    char *inside;
+    code = asprintf(&inside, "%s%s%s", b, *b ? "/" : "", path_name(a)) < 0 ? error_nomem() : 0;
+    if (code == 0) {
+      free(b);
+      b = inside;
+    }
+  }
+  output *o = code == 0 ? stages_find(&set, a, true) : NULL;
+  if (code == 0 && !o)
+    code = error_set(OPIS_ENOTFOUND, "%s: not tracked", from);
+  else if (code == 0 && (o->stage->name || o->stage->cmd))
+    code = error_set(OPIS_EUNSUPPORTED, "%s: an output of a pipeline stage; change dvc.yaml instead", from);
+  else if (code == 0 && strcmp(a, b) == 0)
+    code = error_set(OPIS_EINVALID, "%s: is already there", from);
+  else if (code == 0 && scan_kind(r, b) != PATH_MISSING)
+    code = error_set(OPIS_EEXISTS, "%s: exists already", to);
+  if (code == 0)
+    code = repo_check_no_links(r, b);
+  if (code == 0)
+    code = lock_check_paths(r, (const char *const[]){a, b}, 2, true);
+  if (code == 0)
+    code = move_output(r, o, a, b);
+  stages_free(&set);
+  free(a);
+  free(b);
+  int staged = repo_stage_touched(r);
+  return code < 0 ? code : staged;
+}

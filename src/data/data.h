@@ -1,0 +1,120 @@
+/* opis data: DVC's verbs. Each takes an open repository (locked, but where it says otherwise), does its work whole or not at all, and tells what it did in structs; nothing prints. A kill at any
+ * moment leaves the old state or the new one, or, where many files belong together (checkout, pull), one that the same command completes. */
+#ifndef DATA_DATA_H
+#define DATA_DATA_H
+
+#include "data/remote.h"
+#include "data/stage.h"
+#include "data/tree.h"
+
+/* What was done to paths of the work tree. Paths are as the user sees them (relative to where he stands), folders with a '/' at the end. */
+typedef struct change {
+  char kind; /* 'A' added, 'M' modified, 'D' deleted; in errors '?' */
+  char *path;
+} change;
+typedef struct changes {
+  change *items;
+  size_t n;
+  uint64_t files[3]; /* files added, modified, deleted */
+  change *failed;    /* what could not be done: their objects are missing */
+  size_t n_failed;
+} changes;
+int changes_add(changes *c, char kind, const char *path);
+int changes_fail(changes *c, const char *path);
+void changes_free(changes *c);
+
+/* A list of strings. */
+typedef struct name_list {
+  char **items;
+  size_t n;
+} name_list;
+int names_add(name_list *l, const char *s);
+void names_free(name_list *l);
+
+/* ---- add, commit, remove, move ---- */
+typedef struct add_options {
+  bool no_commit, glob, force, no_relink;
+  const char *out; /* with one source: where it is to be tracked (-o) */
+  bool to_remote;  /* straight to the remote, not into the cache */
+  const char *remote;
+  int jobs;
+} add_options;
+int data_add(repo *r, char *const *paths, int n, const add_options *o, name_list *written); /* written: the .dvc files, as the user sees them */
+int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool (*ask)(void *user, const char *question), void *user);
+int data_remove(repo *r, char *const *names, int n, bool outs);
+int data_move(repo *r, const char *from, const char *to);
+int data_unprotect(repo *r, char *const *paths, int n);
+
+/* ---- status ---- */
+typedef struct status_entry {
+  char *stage;       /* "data.dvc" */
+  const char *group; /* "changed outs", "changed deps", "changed command" */
+  char *path;
+  const char *state; /* "modified", "deleted", "new", "not in cache" */
+} status_entry;
+typedef struct status_list {
+  status_entry *items;
+  size_t n, stages;
+} status_list;
+int data_status(status_list *l, repo *r, char *const *names, int n, bool recursive, bool with_deps);
+void status_free(status_list *l);
+
+/* ---- checkout ---- */
+typedef struct checkout_options {
+  bool force, relink, allow_missing, recursive, with_deps;
+} checkout_options;
+int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout_options *o);
+
+/* ---- comparing ---- */
+typedef struct diff_entry {
+  char *path, *renamed_to;
+  char old_hash[OID_TEXT], new_hash[OID_TEXT];
+} diff_entry;
+typedef struct diff_list {
+  diff_entry *items;
+  size_t n;
+} diff_list;
+typedef struct diff_result {
+  diff_list added, deleted, renamed, modified, missing; /* missing: not in cache */
+} diff_result;
+int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new_revision, char *const *paths, int n); /* new_revision NULL: the work tree */
+void diff_free(diff_result *d);
+
+/* ---- remotes ---- */
+typedef struct sync_options {
+  const char *remote; /* by name; NULL: the default one */
+  int jobs;
+  bool all_branches, all_tags, all_commits, with_deps, recursive, glob;
+  bool force, allow_missing; /* pull */
+} sync_options;
+int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_t *pushed);
+int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched);
+int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched);
+typedef struct cloud_entry {
+  char *name;        /* an output, or a file in one */
+  const char *state; /* "new": only here, "deleted": only there, "missing": nowhere */
+} cloud_entry;
+typedef struct cloud_list {
+  cloud_entry *items;
+  size_t n;
+} cloud_list;
+int data_status_cloud(cloud_list *l, repo *r, char *const *names, int n, const sync_options *o);
+void cloud_free(cloud_list *l);
+
+/* ---- gc ---- */
+typedef struct gc_options {
+  bool workspace, all_branches, all_tags, all_commits, cloud, dry, not_in_remote, skip_failed;
+  const char *revision, *since, *remote;
+  int num, jobs;
+  char *const *projects;
+  int n_projects;
+} gc_options;
+typedef struct gc_result {
+  uint64_t objects, bytes;               /* taken away here (or would be) */
+  uint64_t remote_objects, remote_bytes; /* on the remote */
+  name_list list;                        /* dry: every object */
+} gc_result;
+int data_gc(gc_result *g, repo *r, const gc_options *o);
+void gc_free(gc_result *g);
+
+#endif

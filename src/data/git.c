@@ -1,0 +1,440 @@
+#include "data/git.h"
+
+#include "util/error.h"
+
+#include <dlfcn.h>
+#include <git2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GIT_FUNCTIONS(F)                                                                                                                                                           \
+  F(git_libgit2_init)                                                                                                                                                              \
+  F(git_error_last)                                                                                                                                                                \
+  F(git_repository_open)                                                                                                                                                           \
+  F(git_repository_free)                                                                                                                                                           \
+  F(git_repository_index)                                                                                                                                                          \
+  F(git_index_read)                                                                                                                                                                \
+  F(git_index_write)                                                                                                                                                               \
+  F(git_index_free)                                                                                                                                                                \
+  F(git_index_find_prefix)                                                                                                                                                         \
+  F(git_index_get_bypath)                                                                                                                                                          \
+  F(git_index_add_bypath)                                                                                                                                                          \
+  F(git_index_remove_bypath)                                                                                                                                                       \
+  F(git_revparse_single)                                                                                                                                                           \
+  F(git_object_peel)                                                                                                                                                               \
+  F(git_object_free)                                                                                                                                                               \
+  F(git_object_id)                                                                                                                                                                 \
+  F(git_oid_tostr)                                                                                                                                                                 \
+  F(git_oid_fromstr)                                                                                                                                                               \
+  F(git_commit_lookup)                                                                                                                                                             \
+  F(git_commit_tree)                                                                                                                                                               \
+  F(git_commit_time)                                                                                                                                                               \
+  F(git_commit_free)                                                                                                                                                               \
+  F(git_tree_free)                                                                                                                                                                 \
+  F(git_tree_walk)                                                                                                                                                                 \
+  F(git_tree_entry_name)                                                                                                                                                           \
+  F(git_tree_entry_type)                                                                                                                                                           \
+  F(git_tree_entry_bypath)                                                                                                                                                         \
+  F(git_tree_entry_id)                                                                                                                                                             \
+  F(git_tree_entry_free)                                                                                                                                                           \
+  F(git_blob_lookup)                                                                                                                                                               \
+  F(git_blob_rawcontent)                                                                                                                                                           \
+  F(git_blob_rawsize)                                                                                                                                                              \
+  F(git_blob_free)                                                                                                                                                                 \
+  F(git_revwalk_new)                                                                                                                                                               \
+  F(git_revwalk_free)                                                                                                                                                              \
+  F(git_revwalk_push)                                                                                                                                                              \
+  F(git_revwalk_push_glob)                                                                                                                                                         \
+  F(git_revwalk_push_head)                                                                                                                                                         \
+  F(git_revwalk_next)                                                                                                                                                              \
+  F(git_revwalk_sorting)                                                                                                                                                           \
+  F(git_revwalk_simplify_first_parent)                                                                                                                                             \
+  F(git_reference_foreach_glob)                                                                                                                                                    \
+  F(git_reference_name_to_id)
+
+struct git {
+  void *library;
+  git_repository *repository;
+  git_index *index;
+  char *prefix; /* the root's path below git's work tree, with a '/' at the end; "" when they are the same */
+#define GIT_MEMBER(name) __typeof__(name) *name;
+  GIT_FUNCTIONS(GIT_MEMBER)
+#undef GIT_MEMBER
+};
+
+static int failed(const git *g, const char *what)
+{
+  const git_error *e = g->git_error_last();
+  return error_set(OPIS_EIO, "%s: git: %s", what, e && e->message ? e->message : "unknown error");
+}
+
+static int load(git *g)
+{
+  char name[64];
+  snprintf(name, sizeof name, "libgit2.so.%s", LIBGIT2_SOVERSION);
+  g->library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (!g->library)
+    return error_set(OPIS_EUNSUPPORTED, "libgit2: %s (on Debian: apt-get install libgit2-%s)", dlerror(), LIBGIT2_SOVERSION);
+#define GIT_FIND(name)                                                                                                                                                             \
+  if (!(g->name = (__typeof__(name) *)dlsym(g->library, #name)))                                                                                                                   \
+    return error_set(OPIS_EUNSUPPORTED, "libgit2: %s", dlerror());
+  GIT_FUNCTIONS(GIT_FIND)
+#undef GIT_FIND
+  g->git_libgit2_init();
+  return 0;
+}
+
+int git_need(repo *r)
+{
+  if (r->git)
+    return 0;
+  if (!r->git_root)
+    return error_set(OPIS_EINVALID, "%s: not under git, so that it has no revisions", r->root);
+  git *g = calloc(1, sizeof *g);
+  if (!g)
+    return error_nomem();
+  r->git = g;
+  int code = load(g);
+  if (code == 0 && g->git_repository_open(&g->repository, r->git_root) < 0)
+    code = failed(g, r->git_root);
+  if (code == 0) {
+    const char *below = r->root + strlen(r->git_root);
+    below += *below == '/';
+    if (asprintf(&g->prefix, "%s%s", below, *below ? "/" : "") < 0) {
+      g->prefix = NULL;
+      code = error_nomem();
+    }
+  }
+  if (code < 0) {
+    git_close(g);
+    r->git = NULL;
+  }
+  return code;
+}
+
+void git_close(git *g)
+{
+  if (!g)
+    return;
+  if (g->index)
+    g->git_index_free(g->index);
+  if (g->repository)
+    g->git_repository_free(g->repository);
+  free(g->prefix);
+  free(g); /* the library stays: libgit2 does not like to be unloaded */
+}
+
+static int need_index(repo *r)
+{
+  int code = git_need(r);
+  if (code == 0 && !r->git->index && r->git->git_repository_index(&r->git->index, r->git->repository) < 0)
+    code = failed(r->git, r->git_root);
+  return code;
+}
+
+static int prefixed(char **path, const repo *r, const char *rel, const char *tail)
+{
+  return asprintf(path, "%s%s%s", r->git->prefix, rel, tail) < 0 ? error_nomem() : 0;
+}
+
+int git_tracks(bool *tracked, repo *r, const char *rel)
+{
+  char *path;
+  *tracked = false;
+  if (!r->git_root)
+    return 0;
+  int code = need_index(r);
+  if (code == 0)
+    code = prefixed(&path, r, rel, "");
+  if (code < 0)
+    return code;
+  *tracked = r->git->git_index_get_bypath(r->git->index, path, 0) != NULL;
+  free(path);
+  if (*tracked)
+    return 0;
+  code = prefixed(&path, r, rel, "/");
+  if (code == 0)
+    *tracked = r->git->git_index_find_prefix(NULL, r->git->index, path) == 0;
+  free(path);
+  return code;
+}
+
+int git_add(repo *r, char **rel, size_t n)
+{
+  if (!r->git_root)
+    return 0;
+  int code = need_index(r);
+  if (code == 0 && r->git->git_index_read(r->git->index, 0) < 0)
+    code = failed(r->git, r->git_root);
+  for (size_t i = 0; i < n && code == 0; i++) {
+    char *path, *absolute;
+    code = prefixed(&path, r, rel[i], "");
+    if (code == 0)
+      code = repo_absolute(&absolute, r, rel[i]);
+    if (code < 0)
+      break;
+    FILE *f = fopen(absolute, "re");
+    if (!f)
+      r->git->git_index_remove_bypath(r->git->index, path); /* was not in it: nothing to take out */
+    else {
+      fclose(f);
+      if (r->git->git_index_add_bypath(r->git->index, path) < 0)
+        code = failed(r->git, rel[i]);
+    }
+    free(path);
+    free(absolute);
+  }
+  if (code == 0 && r->git->git_index_write(r->git->index) < 0)
+    code = failed(r->git, r->git_root);
+  return code;
+}
+
+int git_resolve(char hex[41], repo *r, const char *revision)
+{
+  git_object *o = NULL, *commit = NULL;
+  int code = git_need(r);
+  if (code < 0)
+    return code;
+  git *g = r->git;
+  if (g->git_revparse_single(&o, g->repository, revision) < 0)
+    return error_set(OPIS_ENOTFOUND, "%s: no revision of this git repository", revision);
+  if (g->git_object_peel(&commit, o, GIT_OBJECT_COMMIT) < 0)
+    code = error_set(OPIS_ENOTFOUND, "%s: names no commit", revision);
+  else
+    g->git_oid_tostr(hex, 41, g->git_object_id(commit));
+  g->git_object_free(commit);
+  g->git_object_free(o);
+  return code;
+}
+
+static int open_tree(git_tree **tree, repo *r, const char *hex)
+{
+  git_oid id;
+  git_commit *commit;
+  int code = git_need(r);
+  if (code < 0)
+    return code;
+  git *g = r->git;
+  if (g->git_oid_fromstr(&id, hex) < 0 || g->git_commit_lookup(&commit, g->repository, &id) < 0)
+    return failed(g, hex);
+  if (g->git_commit_tree(tree, commit) < 0)
+    code = failed(g, hex);
+  g->git_commit_free(commit);
+  return code;
+}
+
+int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel)
+{
+  git_tree *tree;
+  git_tree_entry *entry;
+  git_blob *blob;
+  char *path;
+  *bytes = NULL;
+  int code = open_tree(&tree, r, hex);
+  if (code < 0)
+    return code;
+  git *g = r->git;
+  code = prefixed(&path, r, rel, "");
+  if (code == 0) {
+    if (g->git_tree_entry_bypath(&entry, tree, path) < 0)
+      code = error_set(OPIS_ENOTFOUND, "%s: not in revision %.8s", rel, hex);
+    else {
+      if (g->git_blob_lookup(&blob, g->repository, g->git_tree_entry_id(entry)) < 0)
+        code = error_set(OPIS_ENOTFOUND, "%s: no file in revision %.8s", rel, hex);
+      else {
+        *n = (size_t)g->git_blob_rawsize(blob);
+        *bytes = malloc(*n + 1);
+        if (*bytes) {
+          memcpy(*bytes, g->git_blob_rawcontent(blob), *n);
+          (*bytes)[*n] = '\0';
+        } else
+          code = error_nomem();
+        g->git_blob_free(blob);
+      }
+      g->git_tree_entry_free(entry);
+    }
+    free(path);
+  }
+  g->git_tree_free(tree);
+  return code;
+}
+
+typedef struct tree_search {
+  git *g;
+  int (*each)(void *user, const char *rel);
+  void *user;
+  int code;
+} tree_search;
+
+static int visit(const char *root, const git_tree_entry *entry, void *payload)
+{
+  tree_search *s = payload;
+  const char *name = s->g->git_tree_entry_name(entry), *prefix = s->g->prefix;
+  size_t n = strlen(name), m = strlen(prefix);
+  char *rel;
+  if (s->g->git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
+    if (strcmp(name, ".dvc") == 0)
+      return 1;
+    if (m) { /* only what leads to the root, or is below it */
+      if (asprintf(&rel, "%s%s/", root, name) < 0)
+        return -1;
+      size_t k = strlen(rel);
+      bool other = strncmp(rel, prefix, k < m ? k : m) != 0;
+      free(rel);
+      return other;
+    }
+    return 0;
+  }
+  if (s->g->git_tree_entry_type(entry) != GIT_OBJECT_BLOB || strncmp(root, prefix, m) != 0 || !(strcmp(name, "dvc.yaml") == 0 || (n > 4 && strcmp(name + n - 4, ".dvc") == 0)))
+    return 0;
+  if (asprintf(&rel, "%s%s", root + m, name) < 0) {
+    s->code = error_nomem();
+    return -1;
+  }
+  s->code = s->each(s->user, rel);
+  free(rel);
+  return s->code < 0 ? -1 : 0;
+}
+
+int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char *rel), void *user)
+{
+  git_tree *tree;
+  int code = open_tree(&tree, r, hex);
+  if (code < 0)
+    return code;
+  tree_search s = {r->git, each, user, 0};
+  if (r->git->git_tree_walk(tree, GIT_TREEWALK_PRE, visit, &s) < 0)
+    code = s.code < 0 ? s.code : failed(r->git, hex);
+  r->git->git_tree_free(tree);
+  return code;
+}
+
+/* ---- scopes ---- */
+
+typedef struct commits {
+  repo *r;
+  char (*hex)[41];
+  size_t n;
+  int num;
+  int code;
+} commits;
+
+static void add_commit(commits *c, const git_oid *id)
+{
+  char hex[41];
+  c->r->git->git_oid_tostr(hex, sizeof hex, id);
+  for (size_t i = 0; i < c->n; i++)
+    if (strcmp(c->hex[i], hex) == 0)
+      return;
+  char(*larger)[41] = realloc(c->hex, (c->n + 1) * sizeof *larger);
+  if (!larger) {
+    c->code = error_nomem();
+    return;
+  }
+  c->hex = larger;
+  memcpy(larger[c->n++], hex, 41);
+}
+
+/* A commit and the num - 1 before it, by first parents as DVC counts. */
+static int add_line(commits *c, const git_oid *id)
+{
+  git *g = c->r->git;
+  git_revwalk *walk;
+  git_oid at;
+  if (g->git_revwalk_new(&walk, g->repository) < 0)
+    return failed(g, "history");
+  if (g->git_revwalk_push(walk, id) < 0)
+    c->code = failed(g, "history");
+  g->git_revwalk_simplify_first_parent(walk);
+  for (int i = 0; c->code == 0 && i < c->num && g->git_revwalk_next(&at, walk) == 0; i++)
+    add_commit(c, &at);
+  g->git_revwalk_free(walk);
+  return c->code;
+}
+
+static int add_reference(const char *name, void *payload)
+{
+  commits *c = payload;
+  git *g = c->r->git;
+  git_object *o, *commit;
+  if (g->git_revparse_single(&o, g->repository, name) < 0)
+    return 0;
+  if (g->git_object_peel(&commit, o, GIT_OBJECT_COMMIT) == 0) {
+    add_line(c, g->git_object_id(commit));
+    g->git_object_free(commit);
+  }
+  g->git_object_free(o);
+  return c->code < 0 ? -1 : 0;
+}
+
+static int add_reachable(commits *c, const char *since)
+{
+  git *g = c->r->git;
+  git_revwalk *walk;
+  git_oid id;
+  struct tm day = {0};
+  time_t first = 0;
+  if (since) {
+    char *end = strptime(since, "%Y-%m-%d", &day);
+    if (!end || *end)
+      return error_set(OPIS_EINVALID, "--date: '%s' is no day of the form yyyy-mm-dd", since);
+    first = timegm(&day);
+  }
+  if (g->git_revwalk_new(&walk, g->repository) < 0)
+    return failed(g, "history");
+  g->git_revwalk_push_glob(walk, "refs/*");
+  g->git_revwalk_push_head(walk);
+  while (c->code == 0 && g->git_revwalk_next(&id, walk) == 0) {
+    git_commit *commit;
+    if (since && g->git_commit_lookup(&commit, g->repository, &id) == 0) {
+      bool old = g->git_commit_time(commit) < (git_time_t)first;
+      g->git_commit_free(commit);
+      if (old)
+        continue;
+    }
+    /* A walk gives each commit once: no search for duplicates, which histories of 100,000 commits would feel. */
+    if ((c->n & (c->n - 1)) == 0) {
+      char(*larger)[41] = realloc(c->hex, (c->n ? c->n * 2 : 1) * sizeof *larger);
+      if (!larger) {
+        c->code = error_nomem();
+        break;
+      }
+      c->hex = larger;
+    }
+    g->git_oid_tostr(c->hex[c->n++], 41, &id);
+  }
+  g->git_revwalk_free(walk);
+  return c->code;
+}
+
+int git_commits(repo *r, const git_scope *s, int (*each)(void *user, const char *hex), void *user)
+{
+  commits c = {.r = r, .num = s->num > 1 ? s->num : 1};
+  git_oid id;
+  char hex[41];
+  int code = git_need(r);
+  if (code < 0)
+    return code;
+  if (s->all || s->since)
+    code = add_reachable(&c, s->all ? NULL : s->since);
+  else {
+    c.n = 0;
+    if (s->branches && r->git->git_reference_foreach_glob(r->git->repository, "refs/heads/*", add_reference, &c) < 0 && c.code == 0)
+      code = failed(r->git, "branches");
+    if (s->tags && r->git->git_reference_foreach_glob(r->git->repository, "refs/tags/*", add_reference, &c) < 0 && c.code == 0)
+      code = failed(r->git, "tags");
+    if (code == 0 && s->revision) {
+      code = git_resolve(hex, r, s->revision);
+      if (code == 0 && r->git->git_oid_fromstr(&id, hex) == 0)
+        code = add_line(&c, &id);
+    }
+  }
+  if (code == 0)
+    code = c.code;
+  for (size_t i = 0; i < c.n && code == 0; i++)
+    code = each(user, c.hex[i]);
+  free(c.hex);
+  return code;
+}

@@ -1,0 +1,243 @@
+/* The format: "opisidx1", the number of entries (8 bytes), the output's path with its length (4 bytes), then the entries sorted by path: how many bytes of the path before it shares (1), how many follow
+ * (2), these, inode, time, size (8 each), md5 (16); "end." Numbers are in the byte order of the machine. */
+#include "data/index.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FIXED = 40, SHARED_MOST = 255, REST_MOST = 65535, TICK = 20 * 1000 * 1000 };
+static const char magic[8] = "opisidx1", final[4] = "end.";
+
+bool index_racy(int64_t mtime)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  int64_t t = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+  int64_t grain = mtime % 1000000000 == 0 ? 2000000000 : TICK; /* whole seconds: a file system that knows no better */
+  return mtime > t - grain;
+}
+
+static int index_path(char **path, const repo *r, const char *rel, bool legacy)
+{
+  uint8_t md5[MD5_SIZE];
+  char hex[MD5_HEX];
+  md5_bytes(md5, rel, strlen(rel));
+  md5_to_hex(hex, md5);
+  return asprintf(path, "%s/tmp/opis/index/%s%s", r->dvc, hex, legacy ? "-2" : "") < 0 ? error_nomem() : 0;
+}
+
+typedef struct cursor {
+  const uint8_t *p, *end;
+  uint64_t left;
+  char path[PATH_MAX + 1];
+  size_t length;
+  uint64_t inode, size;
+  int64_t mtime;
+  const uint8_t *md5;
+} cursor;
+
+/* The next entry; false at the end, or when something is wrong. */
+static bool advance(cursor *c)
+{
+  if (c->left == 0 || c->end - c->p < 3)
+    return false;
+  size_t shared = c->p[0], rest;
+  uint16_t n;
+  memcpy(&n, c->p + 1, 2);
+  rest = n;
+  if (shared > c->length || shared + rest > PATH_MAX || (size_t)(c->end - c->p) < 3 + rest + FIXED)
+    return false;
+  memcpy(c->path + shared, c->p + 3, rest);
+  c->length = shared + rest;
+  c->path[c->length] = '\0';
+  c->p += 3 + rest;
+  memcpy(&c->inode, c->p, 8);
+  memcpy(&c->mtime, c->p + 8, 8);
+  memcpy(&c->size, c->p + 16, 8);
+  c->md5 = c->p + 24;
+  c->p += FIXED;
+  c->left--;
+  return true;
+}
+
+static bool begin(cursor *c, const file_map *m, const char *rel)
+{
+  uint32_t n;
+  *c = (cursor){.p = m->data, .end = m->data + m->size};
+  if (m->size < 24 || memcmp(c->p, magic, 8) != 0 || memcmp(c->end - 4, final, 4) != 0)
+    return false;
+  memcpy(&c->left, c->p + 8, 8);
+  memcpy(&n, c->p + 16, 4);
+  if (n != strlen(rel) || m->size - 24 < n || memcmp(c->p + 20, rel, n) != 0)
+    return false;
+  c->p += 20 + n;
+  c->end -= 4;
+  return true;
+}
+
+int index_apply(tree *t, const repo *r, const char *rel, bool legacy, bool *same)
+{
+  char *path;
+  file_map map;
+  cursor *c;
+  *same = false;
+  int code = index_path(&path, r, rel, legacy);
+  if (code < 0)
+    return code;
+  code = file_map_open(&map, path);
+  free(path);
+  if (code < 0)
+    return code == OPIS_ENOMEM ? code : 0;
+  c = malloc(sizeof *c);
+  if (!c) {
+    file_map_close(&map);
+    return error_nomem();
+  }
+  if (map.data && begin(c, &map, rel)) {
+    size_t i = 0, found = 0;
+    uint64_t all = c->left, looked = 0;
+    madvise((void *)(uintptr_t)map.data, map.size, MADV_SEQUENTIAL);
+    while (i < t->n && advance(c)) {
+      int order = -1;
+      looked++;
+      while (i < t->n && (order = tree_compare_paths(t->entries[i].path, c->path)) < 0)
+        i++;
+      if (i == t->n || order > 0)
+        continue;
+      tree_entry *e = &t->entries[i++];
+      if (e->inode == c->inode && e->size == c->size && e->mtime == c->mtime) {
+        memcpy(e->md5, c->md5, MD5_SIZE);
+        e->flags |= TREE_HASHED;
+        found++;
+      }
+    }
+    *same = found == t->n && all == looked && c->left == 0;
+  }
+  free(c);
+  file_map_close(&map);
+  return 0;
+}
+
+int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
+{
+  char *path, *folder = NULL;
+  file_replacement f = {.fd = -1};
+  const char *before = "";
+  uint64_t n = 0;
+  uint32_t length = (uint32_t)strlen(rel);
+  int code = index_path(&path, r, rel, legacy);
+  if (code < 0)
+    return code;
+  for (size_t i = 0; i < t->n; i++)
+    n += (t->entries[i].flags & (TREE_HASHED | TREE_RACY)) == TREE_HASHED && strlen(t->entries[i].path) <= PATH_MAX;
+  folder = path_folder(path);
+  code = folder ? file_make_folders(folder, 0777) : OPIS_ENOMEM;
+  free(folder);
+  if (code == 0)
+    code = file_replace_open(&f, path, 0666);
+  free(path);
+  if (code < 0)
+    return code;
+  FILE *out = fdopen(dup(f.fd), "w");
+  if (!out) {
+    code = error_set_errno("%s", f.path);
+    file_replace_abort(&f);
+    return code;
+  }
+  fwrite(magic, 1, 8, out);
+  fwrite(&n, 8, 1, out);
+  fwrite(&length, 4, 1, out);
+  fwrite(rel, 1, length, out);
+  for (size_t i = 0; i < t->n; i++) {
+    const tree_entry *e = &t->entries[i];
+    size_t all = strlen(e->path), shared = 0;
+    if ((e->flags & (TREE_HASHED | TREE_RACY)) != TREE_HASHED || all > PATH_MAX)
+      continue;
+    while (shared < SHARED_MOST && before[shared] && before[shared] == e->path[shared])
+      shared++;
+    uint16_t rest = (uint16_t)(all - shared);
+    uint8_t head[3] = {(uint8_t)shared};
+    memcpy(head + 1, &rest, 2);
+    fwrite(head, 1, 3, out);
+    fwrite(e->path + shared, 1, rest, out);
+    fwrite(&e->inode, 8, 1, out);
+    fwrite(&e->mtime, 8, 1, out);
+    fwrite(&e->size, 8, 1, out);
+    fwrite(e->md5, 1, MD5_SIZE, out);
+    before = e->path;
+  }
+  fwrite(final, 1, 4, out);
+  bool failed = fflush(out) != 0 || ferror(out);
+  if (failed)
+    code = error_set_errno("%s", f.path);
+  fclose(out);
+  if (code < 0) {
+    file_replace_abort(&f);
+    return code;
+  }
+  return file_replace_commit(&f, false);
+}
+
+int index_forget(const repo *r, const char *rel)
+{
+  for (int legacy = 0; legacy < 2; legacy++) {
+    char *path;
+    int code = index_path(&path, r, rel, legacy);
+    if (code < 0)
+      return code;
+    unlink(path);
+    free(path);
+  }
+  return 0;
+}
+
+static char *output_name(const char *path)
+{
+  file_map m;
+  uint32_t n;
+  char *rel = NULL;
+  if (file_map_open(&m, path) < 0)
+    return NULL;
+  if (m.size >= 24 && memcmp(m.data, magic, 8) == 0) {
+    memcpy(&n, m.data + 16, 4);
+    if (n <= m.size - 24 && n <= PATH_MAX && !memchr(m.data + 20, '\0', n))
+      rel = strndup((const char *)m.data + 20, n);
+  }
+  file_map_close(&m);
+  return rel;
+}
+
+int index_each(const repo *r, int (*each)(void *user, const char *rel, bool legacy), void *user)
+{
+  char *folder;
+  int code = 0;
+  if (asprintf(&folder, "%s/tmp/opis/index", r->dvc) < 0)
+    return error_nomem();
+  DIR *d = opendir(folder);
+  for (struct dirent *e; d && code == 0 && (e = readdir(d));) {
+    char *path, *rel;
+    size_t n = strlen(e->d_name);
+    if (n < 32 || strchr(e->d_name, '.') || asprintf(&path, "%s/%s", folder, e->d_name) < 0)
+      continue;
+    rel = output_name(path);
+    free(path);
+    if (rel)
+      code = each(user, rel, n > 32);
+    free(rel);
+  }
+  if (d)
+    closedir(d);
+  free(folder);
+  return code;
+}

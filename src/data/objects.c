@@ -1,0 +1,230 @@
+#include "data/objects.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+odb *output_store(repo *r, const output *o)
+{
+  return o->legacy ? &r->legacy : &r->db;
+}
+
+static int map_object(file_map *m, odb *db, const oid *o)
+{
+  char *path, key[OID_KEY];
+  odb_key(key, o);
+  int code = odb_check(db, o, NULL);
+  if (code < 0)
+    return code;
+  if (asprintf(&path, "%s/%s", db->path, key) < 0)
+    return error_nomem();
+  code = file_map_open(m, path);
+  free(path);
+  return code;
+}
+
+int objects_load(tree *t, odb *db, const oid *o)
+{
+  file_map m;
+  char text[OID_TEXT];
+  *t = (tree)TREE_INIT;
+  int code = map_object(&m, db, o);
+  if (code < 0)
+    return code;
+  oid_text(text, o);
+  code = tree_parse(t, (const char *)m.data, m.size, text);
+  file_map_close(&m);
+  return code;
+}
+
+int objects_each(odb *db, const oid *o, tree_each *each, void *user)
+{
+  file_map m;
+  char text[OID_TEXT];
+  int code = map_object(&m, db, o);
+  if (code < 0)
+    return code;
+  oid_text(text, o);
+  code = tree_parse_each((const char *)m.data, m.size, text, each, user);
+  file_map_close(&m);
+  return code;
+}
+
+static int sink(void *user, const char *bytes, size_t n)
+{
+  const int *fd = user;
+  return file_write_all(*fd, bytes, n, "directory object");
+}
+
+int objects_save(oid *o, const tree *t, repo *r, odb *store)
+{
+  odb_temporary temporary;
+  (void)r;
+  o->dir = true;
+  int code = tree_write(t, o->md5, NULL, NULL, NULL);
+  if (code < 0 || !store || odb_has(store, o))
+    return code;
+  code = odb_sync(store); /* the files first: a directory object promises them */
+  if (code == 0)
+    code = odb_new(&temporary, store);
+  if (code < 0)
+    return code;
+  code = tree_write(t, o->md5, NULL, sink, &temporary.fd);
+  if (code == 0 && fsync(temporary.fd) != 0)
+    code = error_set_errno("%s", store->path);
+  if (code < 0) {
+    odb_drop(&temporary, store);
+    return code;
+  }
+  return odb_keep(&temporary, store, o);
+}
+
+int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store)
+{
+  bool ignored = false;
+  *t = (tree)TREE_INIT;
+  *kind = scan_kind(r, o->path);
+  int code = *kind == PATH_MISSING ? 0 : scan_is_ignored(&ignored, r, o->path, *kind == PATH_FOLDER);
+  if (code < 0)
+    return code;
+  if (ignored)
+    *kind = PATH_MISSING;
+  if (*kind == PATH_MISSING)
+    return 0;
+  if (*kind == PATH_OTHER)
+    return error_set(OPIS_EINVALID, "%s: neither a file nor a folder", o->path);
+  code = *kind == PATH_FILE ? scan_file(t, r, o->path) : scan_folder(t, r, o->path);
+  if (code == 0)
+    code = scan_hash(t, r, o->path, o->legacy, store);
+  if (code < 0)
+    tree_free(t);
+  return code;
+}
+
+int output_want(tree *t, repo *r, const output *o)
+{
+  if (o->oid.dir)
+    return objects_load(t, output_store(r, o), &o->oid);
+  *t = (tree)TREE_INIT;
+  tree_entry *e = tree_add(t, "", 0);
+  if (!e)
+    return OPIS_ENOMEM;
+  memcpy(e->md5, o->oid.md5, MD5_SIZE);
+  e->flags = TREE_HASHED | (o->executable ? TREE_EXECUTABLE : 0);
+  return 0;
+}
+
+typedef struct presence {
+  odb *db;
+  uint8_t (*md5)[MD5_SIZE];
+  size_t n, capacity;
+  bool missing;
+} presence;
+
+static int remember(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  presence *p = user;
+  (void)path;
+  (void)n;
+  if (p->n == p->capacity) {
+    size_t capacity = p->capacity ? p->capacity * 2 : 1024;
+    uint8_t(*larger)[MD5_SIZE] = realloc(p->md5, capacity * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    p->md5 = larger;
+    p->capacity = capacity;
+  }
+  memcpy(p->md5[p->n++], md5, MD5_SIZE);
+  return 0;
+}
+
+static void ask(void *user, size_t begin, size_t end, int thread)
+{
+  presence *p = user;
+  (void)thread;
+  for (size_t i = begin; i < end && !__atomic_load_n(&p->missing, __ATOMIC_RELAXED); i++) {
+    oid o = {.dir = false};
+    memcpy(o.md5, p->md5[i], MD5_SIZE);
+    if (!odb_has(p->db, &o))
+      __atomic_store_n(&p->missing, true, __ATOMIC_RELAXED);
+  }
+}
+
+int output_in_cache(bool *there, repo *r, const output *o)
+{
+  presence p = {.db = output_store(r, o)};
+  *there = false;
+  int code = odb_check(p.db, &o->oid, NULL);
+  if (code == 0 && o->oid.dir)
+    code = objects_each(p.db, &o->oid, remember, &p);
+  if (code == 0) {
+    pool_for(r->pool, p.n, 256, ask, &p);
+    *there = !p.missing;
+  }
+  free(p.md5);
+  return code == OPIS_ENOTFOUND || code == OPIS_EFORMAT ? 0 : code;
+}
+
+/* ---- lists ---- */
+
+static int append(change **items, size_t *n, char kind, const char *path)
+{
+  if ((*n & (*n - 1)) == 0) {
+    change *larger = realloc(*items, (*n ? *n * 2 : 1) * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    *items = larger;
+  }
+  char *copy = strdup(path);
+  if (!copy)
+    return error_nomem();
+  (*items)[(*n)++] = (change){kind, copy};
+  return 0;
+}
+
+int changes_add(changes *c, char kind, const char *path)
+{
+  return append(&c->items, &c->n, kind, path);
+}
+
+int changes_fail(changes *c, const char *path)
+{
+  return append(&c->failed, &c->n_failed, '?', path);
+}
+
+void changes_free(changes *c)
+{
+  for (size_t i = 0; i < c->n; i++)
+    free(c->items[i].path);
+  for (size_t i = 0; i < c->n_failed; i++)
+    free(c->failed[i].path);
+  free(c->items);
+  free(c->failed);
+  *c = (changes){0};
+}
+
+int names_add(name_list *l, const char *s)
+{
+  char **larger = realloc(l->items, (l->n + 1) * sizeof *larger);
+  if (!larger)
+    return error_nomem();
+  l->items = larger;
+  if (!(larger[l->n] = strdup(s)))
+    return error_nomem();
+  l->n++;
+  return 0;
+}
+
+void names_free(name_list *l)
+{
+  for (size_t i = 0; i < l->n; i++)
+    free(l->items[i]);
+  free(l->items);
+  *l = (name_list){0};
+}

@@ -1,0 +1,376 @@
+#include "data/odb.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEMPORARY ".opis" /* below the store; no object's folder has such a name, and DVC passes over it */
+
+bool oid_parse(oid *o, const char *text)
+{
+  size_t n = strlen(text);
+  o->dir = n == 36 && strcmp(text + 32, ".dir") == 0;
+  return (n == 32 || o->dir) && md5_from_hex(o->md5, text, 32);
+}
+
+void oid_text(char text[OID_TEXT], const oid *o)
+{
+  md5_to_hex(text, o->md5);
+  if (o->dir)
+    memcpy(text + 32, ".dir", 5);
+}
+
+bool oid_same(const oid *a, const oid *b)
+{
+  return a->dir == b->dir && memcmp(a->md5, b->md5, MD5_SIZE) == 0;
+}
+
+int oid_compare(const void *a, const void *b)
+{
+  const oid *x = a, *y = b;
+  return x->dir != y->dir ? x->dir - y->dir : memcmp(x->md5, y->md5, MD5_SIZE);
+}
+
+void odb_key(char key[OID_KEY], const oid *o)
+{
+  char text[OID_TEXT];
+  oid_text(text, o);
+  snprintf(key, OID_KEY, "%.2s/%s", text, text + 2);
+}
+
+static int parse_types(odb *db, const char *types)
+{
+  static const char *const names[] = {"reflink", "hardlink", "symlink", "copy"};
+  const char *p = types ? types : "reflink,copy";
+  db->n_types = 0;
+  while (*p) {
+    size_t n = strcspn(p, ", "), k = 0;
+    while (n && k < 4 && !(strlen(names[k]) == n && strncmp(names[k], p, n) == 0))
+      k++;
+    if (k == 4)
+      return error_set(OPIS_EINVALID, "cache.type: '%.*s' is none of reflink, hardlink, symlink, copy", (int)n, p);
+    if (n && db->n_types < 4)
+      db->types[db->n_types++] = (link_type)k;
+    p += n;
+    p += strspn(p, ", ");
+  }
+  if (db->n_types == 0)
+    db->types[db->n_types++] = LINK_COPY;
+  return 0;
+}
+
+int odb_open(odb *db, const char *path, bool legacy, const char *types, bool shared)
+{
+  *db = (odb){.path = strdup(path), .fd = -1, .legacy = legacy, .shared = shared, .lock = PTHREAD_MUTEX_INITIALIZER};
+  if (!db->path)
+    return error_nomem();
+  int code = parse_types(db, types);
+  if (code == 0) {
+    db->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (db->fd < 0 && errno != ENOENT)
+      code = error_set_errno("%s", path);
+  }
+  if (code < 0)
+    odb_close(db);
+  return code;
+}
+
+void odb_close(odb *db)
+{
+  if (db->fd >= 0)
+    close(db->fd);
+  free(db->path);
+  db->path = NULL;
+  db->fd = -1;
+}
+
+static mode_t folder_mode(const odb *db)
+{
+  return db->shared ? 02775 : 0777;
+}
+
+/* mkdir takes the set-group bit and the umask into account; a shared cache must not. */
+static int make_folder(const odb *db, const char *name)
+{
+  if (mkdirat(db->fd, name, folder_mode(db)) != 0)
+    return errno == EEXIST ? 0 : error_set_errno("%s/%s", db->path, name);
+  if (db->shared)
+    return fchmodat(db->fd, name, folder_mode(db), 0) == 0 ? 0 : error_set_errno("%s/%s", db->path, name);
+  return 0;
+}
+
+static int ensure_open(odb *db)
+{
+  if (db->fd >= 0)
+    return 0;
+  int code = file_make_folders(db->path, 0777);
+  if (code < 0)
+    return code;
+  if (db->shared)
+    chmod(db->path, folder_mode(db));
+  db->fd = open(db->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return db->fd < 0 ? error_set_errno("%s", db->path) : 0;
+}
+
+static int hash_object(odb *db, const char *key, uint8_t md5[MD5_SIZE])
+{
+  int fd = openat(db->fd, key, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return error_set_errno("%s/%s", db->path, key);
+  int code = db->legacy ? md5_fd_dos2unix(md5, NULL, fd, key) : md5_fd(md5, NULL, fd, key);
+  close(fd);
+  return code;
+}
+
+int odb_check(odb *db, const oid *o, uint64_t *size)
+{
+  char key[OID_KEY];
+  struct stat st;
+  uint8_t md5[MD5_SIZE];
+  odb_key(key, o);
+  if (db->fd < 0 || fstatat(db->fd, key, &st, 0) != 0) {
+    if (db->fd >= 0 && errno != ENOENT && errno != ENOTDIR)
+      return error_set_errno("%s/%s", db->path, key);
+    return error_set(OPIS_ENOTFOUND, "%s/%s: not in the cache", db->path, key);
+  }
+  if (size)
+    *size = (uint64_t)st.st_size;
+  if ((st.st_mode & 07777) == 0444)
+    return S_ISREG(st.st_mode) ? 0 : error_set(OPIS_ENOTFOUND, "%s/%s: no regular file", db->path, key);
+  int code = hash_object(db, key, md5);
+  if (code < 0)
+    return code;
+  if (memcmp(md5, o->md5, MD5_SIZE) != 0) {
+    unlinkat(db->fd, key, 0);
+    return error_set(OPIS_ENOTFOUND, "%s/%s: damaged, and taken away", db->path, key);
+  }
+  if (fchmodat(db->fd, key, 0444, 0) != 0)
+    return 0; /* somebody else's file in a shared cache: right all the same, and hashed again next time */
+  return 0;
+}
+
+bool odb_has(odb *db, const oid *o)
+{
+  return odb_check(db, o, NULL) == 0;
+}
+
+int odb_read_fd(int *fd, odb *db, const oid *o)
+{
+  char key[OID_KEY];
+  odb_key(key, o);
+  *fd = db->fd < 0 ? -1 : openat(db->fd, key, O_RDONLY | O_CLOEXEC);
+  if (*fd < 0 && (db->fd < 0 || errno == ENOENT))
+    return error_set(OPIS_ENOTFOUND, "%s/%s: not in the cache", db->path, key);
+  return *fd < 0 ? error_set_errno("%s/%s", db->path, key) : 0;
+}
+
+/* Files of processes that are no more. */
+static void sweep(odb *db)
+{
+  int fd = openat(db->fd, TEMPORARY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+  if (!d) {
+    if (fd >= 0)
+      close(fd);
+    return;
+  }
+  for (struct dirent *e; (e = readdir(d));) {
+    long pid = strtol(e->d_name, NULL, 10);
+    if (pid > 0 && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)))
+      unlinkat(dirfd(d), e->d_name, 0);
+  }
+  closedir(d);
+}
+
+/* Once, by whichever thread comes first: sweeping takes this process's own number for an earlier one's. */
+static int prepare(odb *db)
+{
+  int code = 0;
+  if (atomic_load_explicit(&db->prepared, memory_order_acquire))
+    return 0;
+  pthread_mutex_lock(&db->lock);
+  if (!atomic_load(&db->prepared)) {
+    code = ensure_open(db);
+    if (code == 0)
+      code = make_folder(db, TEMPORARY);
+    if (code == 0) {
+      sweep(db);
+      atomic_store_explicit(&db->prepared, true, memory_order_release);
+    }
+  }
+  pthread_mutex_unlock(&db->lock);
+  return code;
+}
+
+int odb_new(odb_temporary *t, odb *db)
+{
+  int code = prepare(db);
+  if (code < 0)
+    return code;
+  unsigned n = atomic_fetch_add(&db->next, 1);
+  snprintf(t->name, sizeof t->name, TEMPORARY "/%ld-%u", (long)getpid(), n);
+  for (int attempt = 0; attempt < 3; attempt++) {
+    t->fd = openat(db->fd, t->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, db->shared ? 0664 : 0666);
+    if (t->fd >= 0)
+      return 0;
+    if (errno == ENOENT)
+      code = make_folder(db, TEMPORARY);
+    else if (errno == EEXIST)
+      unlinkat(db->fd, t->name, 0); /* an earlier process of the same number */
+    else
+      break;
+    if (code < 0)
+      return code;
+  }
+  return error_set_errno("%s/%s", db->path, t->name);
+}
+
+void odb_drop(odb_temporary *t, odb *db)
+{
+  if (t->fd < 0)
+    return;
+  close(t->fd);
+  unlinkat(db->fd, t->name, 0);
+  t->fd = -1;
+}
+
+int odb_keep(odb_temporary *t, odb *db, const oid *o)
+{
+  char key[OID_KEY], folder[3];
+  int code = 0;
+  odb_key(key, o);
+  snprintf(folder, sizeof folder, "%.2s", key);
+  if (fchmod(t->fd, 0444) != 0 && errno != EPERM && errno != EOPNOTSUPP)
+    code = error_set_errno("%s/%s", db->path, key);
+  if (code == 0 && renameat(db->fd, t->name, db->fd, key) != 0) {
+    if (errno != ENOENT)
+      code = error_set_errno("%s/%s", db->path, key);
+    else if ((code = make_folder(db, folder)) == 0 && renameat(db->fd, t->name, db->fd, key) != 0)
+      code = error_set_errno("%s/%s", db->path, key);
+  }
+  if (code < 0) {
+    odb_drop(t, db);
+    return code;
+  }
+  close(t->fd);
+  t->fd = -1;
+  atomic_fetch_add_explicit(&db->stored, 1, memory_order_relaxed);
+  return 0;
+}
+
+int odb_write(odb *db, const oid *o, const void *bytes, size_t n)
+{
+  odb_temporary t;
+  int code = odb_new(&t, db);
+  if (code < 0)
+    return code;
+  code = file_write_all(t.fd, bytes, n, db->path);
+  if (code < 0) {
+    odb_drop(&t, db);
+    return code;
+  }
+  return odb_keep(&t, db, o);
+}
+
+int odb_sync(odb *db)
+{
+  if (db->fd < 0 || atomic_exchange(&db->stored, 0) == 0)
+    return 0;
+  return syncfs(db->fd) != 0 ? error_set_errno("%s", db->path) : 0;
+}
+
+void odb_tidy(odb *db)
+{
+  if (db->fd >= 0 && atomic_load(&db->prepared))
+    unlinkat(db->fd, TEMPORARY, AT_REMOVEDIR);
+}
+
+static bool is_fan_out(const char *s)
+{
+  return s[0] && s[1] && !s[2] && strspn(s, "0123456789abcdef") == 2;
+}
+
+int odb_list(odb *db, int (*each)(void *user, const oid *o, uint64_t size), void *user)
+{
+  int fd = db->fd < 0 ? -1 : openat(db->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), code = 0;
+  DIR *top = fd >= 0 ? fdopendir(fd) : NULL;
+  if (!top)
+    return db->fd < 0 ? 0 : error_set_errno("%s", db->path);
+  for (struct dirent *f; code == 0 && (f = readdir(top));) {
+    if (!is_fan_out(f->d_name))
+      continue;
+    fd = openat(db->fd, f->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!d) {
+      if (fd >= 0)
+        close(fd);
+      if (errno != ENOTDIR)
+        code = error_set_errno("%s/%s", db->path, f->d_name);
+      continue;
+    }
+    for (struct dirent *e; code == 0 && (e = readdir(d));) {
+      char text[OID_TEXT + 1];
+      struct stat st;
+      oid o;
+      size_t n = strlen(e->d_name);
+      if (n + 2 >= OID_TEXT)
+        continue;
+      snprintf(text, sizeof text, "%.2s%.35s", f->d_name, e->d_name);
+      if (oid_parse(&o, text) && fstatat(dirfd(d), e->d_name, &st, 0) == 0)
+        code = each(user, &o, (uint64_t)st.st_size);
+    }
+    closedir(d);
+  }
+  closedir(top);
+  return code;
+}
+
+int odb_remove(odb *db, const oid *o)
+{
+  char key[OID_KEY];
+  odb_key(key, o);
+  if (db->fd < 0 || unlinkat(db->fd, key, 0) == 0 || errno == ENOENT)
+    return 0;
+  return error_set_errno("%s/%s", db->path, key);
+}
+
+int copy_file(int to, int from, bool reflink, const char *what)
+{
+  if (reflink && ioctl(to, FICLONE, from) == 0)
+    return 0;
+  for (bool kernel = true;;) {
+    ssize_t n;
+    if (kernel) {
+      n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0);
+      if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EBADF)) {
+        kernel = false;
+        continue;
+      }
+      if (n == 0 && lseek(to, 0, SEEK_CUR) == 0)
+        kernel = false; /* some file systems say so of files that are not empty */
+      else if (n == 0)
+        return 0;
+    } else {
+      char buffer[64 * 1024];
+      n = read(from, buffer, sizeof buffer);
+      if (n == 0)
+        return 0;
+      int code = n > 0 ? file_write_all(to, buffer, (size_t)n, what) : 0;
+      if (code < 0)
+        return code;
+    }
+    if (n < 0 && errno != EINTR)
+      return error_set_errno("%s", what);
+  }
+}

@@ -1,0 +1,76 @@
+/* The store of objects on this machine: DVC's cache. An object is a file named by its content's md5, in 256 folders. Present objects of mode 0444 are trusted; others are hashed again, as
+ * DVC does, and thrown away when they are not what their name says. */
+#ifndef DATA_ODB_H
+#define DATA_ODB_H
+
+#include "data/md5.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An object's name: 32 hexadecimal digits, and ".dir" for a directory object. */
+typedef struct oid {
+  uint8_t md5[MD5_SIZE];
+  bool dir;
+} oid;
+enum { OID_TEXT = 37, OID_KEY = 64 };
+bool oid_parse(oid *o, const char *text); /* false when it is no object's name */
+void oid_text(char text[OID_TEXT], const oid *o);
+bool oid_same(const oid *a, const oid *b);
+int oid_compare(const void *a, const void *b); /* for qsort and bsearch; files before directories */
+
+typedef enum link_type { LINK_REFLINK, LINK_HARD, LINK_SYMBOLIC, LINK_COPY } link_type;
+
+typedef struct odb {
+  char *path;  /* absolute: …/cache/files/md5, or …/cache for objects of DVC 2 */
+  int fd;      /* -1 when the folder is not there (an empty store) */
+  bool legacy; /* names are "md5-dos2unix" hashes */
+  bool shared; /* cache.shared = group */
+  link_type types[4];
+  int n_types;
+  atomic_uint next;     /* numbers temporary files */
+  atomic_bool prepared; /* the folders of the store are there, and swept */
+  pthread_mutex_t lock; /* while they are made */
+  atomic_uint stored;   /* objects written since odb_sync */
+} odb;
+
+/* The folder need not exist. types: "reflink,copy" or NULL for that. OPIS_EINVALID for an unknown type. */
+int odb_open(odb *db, const char *path, bool legacy, const char *types, bool shared);
+void odb_close(odb *db);
+
+/* "ab/cdef…" */
+void odb_key(char key[OID_KEY], const oid *o);
+
+/* Present and trusted, or present and found right: 0. OPIS_ENOTFOUND: not there (a damaged one is taken away first). size may be NULL. */
+int odb_check(odb *db, const oid *o, uint64_t *size);
+bool odb_has(odb *db, const oid *o);
+/* Opens an object for reading; OPIS_ENOTFOUND. */
+int odb_read_fd(int *fd, odb *db, const oid *o);
+
+/* A new file inside the store under a temporary name; odb_keep gives it its object's name (dropping it when the object is there already), odb_drop takes it away. What a killed process leaves
+ * is swept by the next one. */
+typedef struct odb_temporary {
+  int fd;
+  char name[64];
+} odb_temporary;
+int odb_new(odb_temporary *t, odb *db);
+int odb_keep(odb_temporary *t, odb *db, const oid *o);
+void odb_drop(odb_temporary *t, odb *db);
+int odb_write(odb *db, const oid *o, const void *bytes, size_t n); /* a whole object from memory */
+
+/* Makes what was stored since the last call durable: one syncfs. Call before a file that names the objects appears. */
+int odb_sync(odb *db);
+/* Takes the folder of temporary files away, if there is nothing in it. */
+void odb_tidy(odb *db);
+
+/* Every object, in no order. */
+int odb_list(odb *db, int (*each)(void *user, const oid *o, uint64_t size), void *user);
+int odb_remove(odb *db, const oid *o);
+
+/* Copies bytes from one open file to another, by reflink where reflink is true and the file system can, else by the kernel. */
+int copy_file(int to, int from, bool reflink, const char *what);
+
+#endif

@@ -1,0 +1,299 @@
+#include "data/repo.h"
+
+#include "data/git.h"
+#include "util/cpus.h"
+#include "util/error.h"
+#include "util/file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool has(const char *folder, const char *name, bool folder_only)
+{
+  char *path;
+  struct stat st;
+  if (asprintf(&path, "%s/%s", folder, name) < 0)
+    return false;
+  bool there = lstat(path, &st) == 0 && (!folder_only || S_ISDIR(st.st_mode));
+  free(path);
+  return there;
+}
+
+/* The nearest folder at or above `start` that holds `name`; malloc'ed, NULL when there is none. */
+static char *find_above(const char *start, const char *name, bool folder_only)
+{
+  char *at = strdup(start);
+  while (at && !has(at, name, folder_only)) {
+    char *slash = strrchr(at, '/');
+    if (!slash || at[1] == '\0') {
+      free(at);
+      return NULL;
+    }
+    slash[slash == at] = '\0';
+  }
+  return at;
+}
+
+static int open_caches(repo *r)
+{
+  char *objects = NULL;
+  const char *types = config_get(&r->config, "cache", "", "type"), *group = config_get(&r->config, "cache", "", "shared");
+  bool shared = group && strcmp(group, "group") == 0;
+  int code = config_path(&r->cache, &r->config, "cache", "", "dir");
+  if (code == 0 && !r->cache && asprintf(&r->cache, "%s/cache", r->dvc) < 0)
+    code = error_nomem();
+  if (code == 0 && asprintf(&objects, "%s/files/md5", r->cache) < 0)
+    code = error_nomem();
+  if (code == 0)
+    code = odb_open(&r->db, objects, false, types, shared);
+  if (code == 0)
+    code = odb_open(&r->legacy, r->cache, true, types, shared);
+  free(objects);
+  return code;
+}
+
+int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
+{
+  char *cwd = NULL, here[PATH_MAX];
+  repo *r = calloc(1, sizeof *r);
+  int code = 0;
+  *out = NULL;
+  if (!r)
+    return error_nomem();
+  r->lock = r->db.fd = r->legacy.fd = -1;
+  if (hooks)
+    r->hooks = *hooks;
+  cwd = realpath(start ? start : ".", here);
+  if (!cwd)
+    code = error_set_errno("%s", start ? start : ".");
+  else if (!(r->cwd = strdup(cwd)))
+    code = error_nomem();
+  else if (!(r->root = find_above(cwd, ".dvc", true)))
+    code = error_set(OPIS_ENOTFOUND, "%s: not inside of a DVC repository; 'opis data init' makes one", cwd);
+  else if (asprintf(&r->dvc, "%s/.dvc", r->root) < 0)
+    code = error_nomem();
+  if (code == 0)
+    code = config_load(&r->config, r->dvc);
+  if (code == 0 && !config_true(&r->config, "core", "no_scm", false))
+    r->git_root = find_above(r->root, ".git", false);
+  if (code == 0)
+    code = open_caches(r);
+  if (code == 0) {
+    const char *jobs = config_get(&r->config, "core", "", "checksum_jobs");
+    int threads = jobs ? atoi(jobs) : 0;
+    code = pool_new(&r->pool, threads > 0 && threads <= 256 ? threads : cpus_available());
+  }
+  if (code == 0 && lock)
+    code = lock_take(r);
+  if (code < 0)
+    repo_close(r);
+  else
+    *out = r;
+  return code;
+}
+
+void repo_close(repo *r)
+{
+  if (!r)
+    return;
+  if (r->db.path)
+    odb_tidy(&r->db);
+  if (r->legacy.path)
+    odb_tidy(&r->legacy);
+  odb_close(&r->db);
+  odb_close(&r->legacy);
+  lock_release(r);
+  git_close(r->git);
+  pool_free(r->pool);
+  config_free(&r->config);
+  for (size_t i = 0; i < r->n_touched; i++)
+    free(r->touched[i]);
+  free(r->touched);
+  free(r->git_root);
+  free(r->cache);
+  free(r->cwd);
+  free(r->dvc);
+  free(r->root);
+  free(r);
+}
+
+bool repo_cancelled(const repo *r)
+{
+  return r->hooks.cancelled && r->hooks.cancelled(r->hooks.user);
+}
+
+int repo_check_cancelled(const repo *r)
+{
+  return repo_cancelled(r) ? error_set(OPIS_ECANCELLED, "stopped; what was done is whole, and the same command goes on from here") : 0;
+}
+
+void repo_progress(const repo *r, const char *what, uint64_t done, uint64_t total, bool bytes)
+{
+  if (r->hooks.progress)
+    r->hooks.progress(r->hooks.user, what, done, total, bytes);
+}
+
+void repo_warn(const repo *r, const char *format, ...)
+{
+  char message[1024];
+  va_list args;
+  if (!r->hooks.warn)
+    return;
+  va_start(args, format);
+  vsnprintf(message, sizeof message, format, args);
+  va_end(args);
+  r->hooks.warn(r->hooks.user, message);
+}
+
+int repo_relative(char **rel, const repo *r, const char *typed)
+{
+  char *absolute = path_normal(r->cwd, typed);
+  size_t n = strlen(r->root);
+  *rel = NULL;
+  if (!absolute)
+    return OPIS_EINVALID;
+  if (strncmp(absolute, r->root, n) != 0 || (absolute[n] && absolute[n] != '/')) {
+    /* Perhaps the same place by another name, through a link above the root. */
+    char *folder = path_folder(absolute), real[PATH_MAX], *whole = NULL;
+    if (folder && realpath(*folder ? folder : "/", real) && asprintf(&whole, "%s/%s", real, path_name(absolute)) >= 0 && strncmp(whole, r->root, n) == 0 && whole[n] == '/') {
+      free(absolute);
+      absolute = whole;
+      whole = NULL;
+    } else {
+      int code = error_set(OPIS_EINVALID, "%s: outside of the repository %s", typed, r->root);
+      free(folder);
+      free(whole);
+      free(absolute);
+      return code;
+    }
+    free(folder);
+    free(whole);
+  }
+  *rel = strdup(absolute[n] ? absolute + n + 1 : "");
+  free(absolute);
+  return *rel ? 0 : error_nomem();
+}
+
+char *repo_shown(const repo *r, const char *rel)
+{
+  size_t n = strlen(r->root);
+  if (strncmp(r->cwd, r->root, n) != 0 || (r->cwd[n] && r->cwd[n] != '/'))
+    return strdup(rel);
+  return path_relative(r->cwd[n] ? r->cwd + n + 1 : "", rel);
+}
+
+int repo_absolute(char **absolute, const repo *r, const char *rel)
+{
+  return asprintf(absolute, "%s%s%s", r->root, *rel ? "/" : "", rel) < 0 ? error_nomem() : 0;
+}
+
+int repo_check_no_links(const repo *r, const char *rel)
+{
+  for (const char *slash = strchr(rel, '/'); slash; slash = strchr(slash + 1, '/')) {
+    char *path;
+    struct stat st;
+    if (asprintf(&path, "%s/%.*s", r->root, (int)(slash - rel), rel) < 0)
+      return error_nomem();
+    bool link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+    free(path);
+    if (link)
+      return error_set(OPIS_EINVALID, "%s: '%.*s' is a symbolic link; data behind it is not part of the repository", rel, (int)(slash - rel), rel);
+  }
+  return 0;
+}
+
+int repo_touch(repo *r, const char *rel)
+{
+  for (size_t i = 0; i < r->n_touched; i++)
+    if (strcmp(r->touched[i], rel) == 0)
+      return 0;
+  char **larger = realloc(r->touched, (r->n_touched + 1) * sizeof *larger);
+  if (!larger)
+    return error_nomem();
+  r->touched = larger;
+  if (!(larger[r->n_touched] = strdup(rel)))
+    return error_nomem();
+  r->n_touched++;
+  return 0;
+}
+
+int repo_stage_touched(repo *r)
+{
+  if (r->n_touched == 0 || !r->git_root || !config_true(&r->config, "core", "autostage", false))
+    return 0;
+  return git_add(r, r->touched, r->n_touched);
+}
+
+/* ---- init ---- */
+
+static int remove_tree(const char *path)
+{
+  /* Only .dvc itself goes: its caches may be anywhere, and data that is linked into it would be lost. */
+  char *shared = NULL, *local = NULL;
+  if (asprintf(&shared, "%s/config", path) < 0 || asprintf(&local, "%s/config.local", path) < 0)
+    return error_nomem();
+  unlink(shared);
+  unlink(local);
+  free(shared);
+  free(local);
+  return 0;
+}
+
+static int write_in(const char *folder, const char *name, const char *text, bool keep)
+{
+  char *path;
+  if (asprintf(&path, "%s/%s", folder, name) < 0)
+    return error_nomem();
+  int code = keep && file_exists(path) ? 0 : file_replace(path, text, strlen(text), 0666, true);
+  free(path);
+  return code;
+}
+
+int repo_init(const char *folder, bool no_scm, bool subdir, bool force)
+{
+  char root[PATH_MAX], *dvc = NULL, *tmp = NULL, *above = NULL;
+  if (!realpath(folder, root))
+    return error_set_errno("%s", folder);
+  if (no_scm && subdir)
+    return error_set(OPIS_EINVALID, "--no-scm and --subdir exclude each other");
+  if (asprintf(&dvc, "%s/.dvc", root) < 0 || asprintf(&tmp, "%s/.dvc/tmp", root) < 0)
+    return error_nomem();
+  above = find_above(root, ".git", false);
+  int code = 0;
+  if (!no_scm && !subdir && !has(root, ".git", false))
+    code = error_set(OPIS_EINVALID, "%s: no git repository begins here; run 'git init' first, or use --no-scm, or --subdir inside of a larger one", root);
+  else if (subdir && !above)
+    code = error_set(OPIS_EINVALID, "%s: --subdir is for folders of a git repository, and this is none", root);
+  else if (file_exists(dvc) && !force)
+    code = error_set(OPIS_EEXISTS, "%s: there is a repository already; -f sets its configuration back", dvc);
+  else if (file_exists(dvc))
+    code = remove_tree(dvc);
+  if (code == 0)
+    code = file_make_folders(tmp, 0777);
+  if (code == 0)
+    code = write_in(dvc, ".gitignore", "/config.local\n/tmp\n/cache\n", false);
+  if (code == 0)
+    code = write_in(
+      root, ".dvcignore", "# Add patterns of files dvc should ignore, which could improve\n# the performance. Learn more at\n# https://dvc.org/doc/user-guide/dvcignore\n", true);
+  if (code == 0) /* the last one: it makes the folder a repository for other programs */
+    code = write_in(dvc, "config", no_scm ? "[core]\n    no_scm = True\n" : "", false);
+  if (code == 0 && !no_scm) {
+    repo *r;
+    code = repo_open(&r, root, false, NULL);
+    if (code == 0) {
+      char *files[] = {(char *)(uintptr_t) ".dvc/config", (char *)(uintptr_t) ".dvc/.gitignore", (char *)(uintptr_t) ".dvcignore"};
+      code = git_add(r, files, 3);
+      repo_close(r);
+    }
+  }
+  free(above);
+  free(dvc);
+  free(tmp);
+  return code;
+}

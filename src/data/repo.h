@@ -1,0 +1,71 @@
+/* An open DVC repository: where it is, how it is configured, its caches, and what its work reports. */
+#ifndef DATA_REPO_H
+#define DATA_REPO_H
+
+#include "data/config.h"
+#include "data/ignore.h"
+#include "data/odb.h"
+#include "util/pool.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What long work tells and asks. All may be NULL. progress may come from several threads at once. */
+typedef struct repo_hooks {
+  void (*progress)(void *user, const char *what, uint64_t done, uint64_t total, bool bytes); /* total 0: not known */
+  void (*warn)(void *user, const char *message);                                             /* something the user should read, no failure */
+  int (*cancelled)(void *user);
+  void *user;
+} repo_hooks;
+
+typedef struct git git;
+
+typedef struct repo {
+  char *root;  /* absolute, links resolved */
+  char *dvc;   /* root/.dvc */
+  char *cwd;   /* of the caller, absolute */
+  char *cache; /* the cache's folder */
+  config config;
+  odb db, legacy; /* objects of DVC 3, and of DVC 2 */
+  pool *pool;
+  repo_hooks hooks;
+  int lock;       /* descriptor of .dvc/tmp/lock, -1 */
+  char *git_root; /* the work tree around it, NULL without git (or core.no_scm) */
+  git *git;       /* opened when first needed (repo_git) */
+  char **touched; /* files for git add */
+  size_t n_touched;
+} repo;
+
+/* Finds the repository around `start` (NULL: the present folder). OPIS_ENOTFOUND outside of one. lock: waits up to 3 seconds for DVC's lock, then OPIS_EBUSY; everything but reading of settings needs it. */
+int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks);
+void repo_close(repo *r);
+int repo_init(const char *folder, bool no_scm, bool subdir, bool force);
+
+bool repo_cancelled(const repo *r);
+int repo_check_cancelled(const repo *r); /* 0, or OPIS_ECANCELLED with a message */
+void repo_progress(const repo *r, const char *what, uint64_t done, uint64_t total, bool bytes);
+void repo_warn(const repo *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A path as the user typed it -> relative to the root, without "." and ".." (malloc'ed; "" is the root itself). OPIS_EINVALID when it leads out of the repository. Links in it are not followed. */
+int repo_relative(char **rel, const repo *r, const char *typed);
+/* Root-relative -> relative to where the user stands, for messages and output. malloc'ed, NULL without memory. */
+char *repo_shown(const repo *r, const char *rel);
+int repo_absolute(char **absolute, const repo *r, const char *rel);
+/* Whether a folder between the root and the path's last name is a link: what is behind it is not ours. */
+int repo_check_no_links(const repo *r, const char *rel);
+/* Joins and takes "." and ".." out: "a/b" + "../c" -> "a/c". NULL (with a message) when it leads above the top. */
+char *path_normal(const char *folder, const char *path);
+char *path_relative(const char *from_folder, const char *to); /* both relative to one top: "a" to "a/b/c" -> "b/c"; "a/x" to "b" -> "../../b" */
+char *path_folder(const char *path);                          /* malloc'ed; "" for a bare name */
+const char *path_name(const char *path);
+
+/* A file of the repository that git must know of, when core.autostage is on (in repo_close_staged). rel: root-relative. */
+int repo_touch(repo *r, const char *rel);
+int repo_stage_touched(repo *r); /* git add of what was touched, with core.autostage; else nothing */
+
+/* Waits for other programs: DVC's .dvc/tmp/lock, and its rwlock for these paths. */
+int lock_take(repo *r);
+void lock_release(repo *r);
+int lock_check_paths(const repo *r, const char *const *rel, size_t n, bool write);
+
+#endif

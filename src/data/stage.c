@@ -1,0 +1,421 @@
+/* Stage files parsed. */
+#include "data/stage.h"
+
+#include "util/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void stage_free(stage *s)
+{
+  if (!s)
+    return;
+  for (int deps = 0; deps < 2; deps++) {
+    output *o = deps ? s->deps : s->outs;
+    for (size_t i = 0; i < (deps ? s->n_deps : s->n_outs); i++) {
+      free(o[i].path);
+      free(o[i].written);
+      free(o[i].remote);
+      free(o[i].repo_url);
+      free(o[i].repo_rev);
+      free(o[i].repo_rev_lock);
+      free(o[i].etag);
+      free(o[i].checksum_key);
+    }
+    free(o);
+  }
+  free(s->file);
+  free(s->name);
+  free(s->wdir);
+  free(s->cmd);
+  free(s->locked_cmd);
+  strbuf_free(&s->text);
+  free(s);
+}
+
+void stages_free(stages *set)
+{
+  for (size_t i = 0; i < set->n; i++)
+    stage_free(set->items[i]);
+  free(set->items);
+  *set = (stages){0};
+}
+
+bool stage_is_import(const stage *s)
+{
+  return !s->name && !s->cmd && s->n_deps == 1;
+}
+
+char *output_shown(const repo *r, const output *o)
+{
+  return o->path ? repo_shown(r, o->path) : strdup(o->written);
+}
+
+char *stage_address(const repo *r, const stage *s)
+{
+  char *file = repo_shown(r, s->file), *out = NULL;
+  if (!file || !s->name)
+    return file;
+  if (strcmp(file, "dvc.yaml") == 0)
+    out = strdup(s->name);
+  else if (asprintf(&out, "%s:%s", file, s->name) < 0)
+    out = NULL;
+  free(file);
+  return out;
+}
+
+static char *copy(const char *s)
+{
+  return s ? strdup(s) : NULL;
+}
+
+static stage *new_stage(const char *rel, const char *name)
+{
+  stage *s = calloc(1, sizeof *s);
+  if (!s)
+    return NULL;
+  s->file = strdup(rel);
+  s->name = copy(name);
+  s->wdir = path_folder(rel);
+  if (s->file && s->wdir && (!name || s->name))
+    return s;
+  stage_free(s);
+  return NULL;
+}
+
+static output *add_output(stage *s, bool dep)
+{
+  output **list = dep ? &s->deps : &s->outs;
+  size_t *n = dep ? &s->n_deps : &s->n_outs;
+  output *larger = realloc(*list, (*n + 1) * sizeof *larger);
+  if (!larger)
+    return NULL;
+  *list = larger;
+  larger[*n] = (output){.stage = s, .cache = true, .push = true, .legacy = true};
+  return &larger[(*n)++];
+}
+
+/* A path that is absolute, a URL, or leads out has no place in the repository. */
+static int place(output *o, const char *written)
+{
+  o->written = strdup(written);
+  if (!o->written)
+    return error_nomem();
+  if (strstr(written, "://") || written[0] == '/')
+    return 0;
+  o->path = path_normal(o->stage->wdir, written);
+  if (o->path && o->path[0] == '\0') {
+    free(o->path);
+    o->path = NULL;
+  }
+  return 0;
+}
+
+/* An entry of "outs" or "deps", of a .dvc file or of dvc.lock. */
+static int read_entry(stage *s, const yaml_node *node, bool dep)
+{
+  const char *path = yaml_text(node, "path"), *md5 = yaml_text(node, "md5");
+  static const char *const sums[] = {"etag", "checksum"};
+  if (!path)
+    return error_set(OPIS_EFORMAT, "%s: an entry of '%s' has no path", s->file, dep ? "deps" : "outs");
+  output *o = add_output(s, dep);
+  if (!o)
+    return error_nomem();
+  int code = place(o, path);
+  if (code < 0)
+    return code;
+  o->legacy = !yaml_get(node, "hash");
+  o->executable = yaml_bool(node, "isexec", false);
+  o->cache = yaml_bool(node, "cache", true);
+  o->push = yaml_bool(node, "push", true);
+  o->has_size = yaml_text(node, "size") != NULL;
+  o->has_nfiles = yaml_text(node, "nfiles") != NULL;
+  int64_t size = yaml_int(node, "size", 0), nfiles = yaml_int(node, "nfiles", 0);
+  o->size = size > 0 ? (uint64_t)size : 0;
+  o->nfiles = nfiles > 0 ? (uint64_t)nfiles : 0;
+  o->remote = copy(yaml_text(node, "remote"));
+  if (md5) {
+    o->hashed = oid_parse(&o->oid, md5);
+    if (!o->hashed && !dep)
+      return error_set(OPIS_EFORMAT, "%s: '%s' is no md5", s->file, md5);
+    o->checksum_key = strdup("md5");
+  }
+  for (int i = 0; i < 2 && !o->etag; i++)
+    if ((o->etag = copy(yaml_text(node, sums[i]))))
+      o->checksum_key = strdup(sums[i]);
+  const yaml_node *from = yaml_get(node, "repo");
+  o->repo_url = copy(yaml_text(from, "url"));
+  o->repo_rev = copy(yaml_text(from, "rev"));
+  o->repo_rev_lock = copy(yaml_text(from, "rev_lock"));
+  if (!dep) {
+    if (yaml_get(node, "files") || yaml_get(node, "cloud") || yaml_get(node, "version_id"))
+      o->refused = "cloud-versioned data, which opis does not handle";
+    else if (!o->path)
+      o->refused = "outside of the repository";
+  }
+  return 0;
+}
+
+static int read_entries(stage *s, const yaml_node *list, bool dep)
+{
+  int code = 0;
+  if (list && list->kind != YAML_SEQUENCE)
+    return error_set(OPIS_EFORMAT, "%s: '%s' is no list", s->file, dep ? "deps" : "outs");
+  for (size_t i = 0; list && i < list->n && code == 0; i++)
+    code = read_entry(s, list->items[i], dep);
+  return code;
+}
+
+static int set_wdir(stage *s, const char *wdir)
+{
+  if (!wdir || strcmp(wdir, ".") == 0)
+    return 0;
+  char *at = path_normal(s->wdir, wdir);
+  if (!at)
+    return error_prefix(OPIS_EINVALID, "%s: wdir", s->file);
+  free(s->wdir);
+  s->wdir = at;
+  return 0;
+}
+
+int stage_parse(stage **out, const char *rel, const char *text, size_t n)
+{
+  yaml_node *root;
+  *out = NULL;
+  int code = yaml_parse(&root, text, n, rel);
+  if (code < 0)
+    return code;
+  stage *s = new_stage(rel, NULL);
+  if (!s)
+    code = error_nomem();
+  else if (root && root->kind != YAML_MAPPING)
+    code = error_set(OPIS_EFORMAT, "%s: no .dvc file: the top is no mapping", rel);
+  else {
+    strbuf_append(&s->text, text, n);
+    s->frozen = yaml_bool(root, "frozen", false);
+    s->cmd = copy(yaml_text(root, "cmd"));
+    code = strbuf_check(&s->text) < 0 ? error_nomem() : set_wdir(s, yaml_text(root, "wdir"));
+    if (code == 0)
+      code = read_entries(s, yaml_get(root, "outs"), false);
+    if (code == 0)
+      code = read_entries(s, yaml_get(root, "deps"), true);
+  }
+  yaml_node_free(root);
+  if (code < 0)
+    stage_free(s);
+  else
+    *out = s;
+  return code;
+}
+
+/* ---- pipelines ---- */
+
+static int append(stages *set, stage *s)
+{
+  if ((set->n & (set->n - 1)) == 0) {
+    stage **larger = realloc(set->items, (set->n ? set->n * 2 : 1) * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    set->items = larger;
+  }
+  set->items[set->n++] = s;
+  return 0;
+}
+
+/* "outs", "metrics" or "plots" of dvc.yaml: items are paths, or {path: {flags}}. Flags go to the outputs that dvc.lock named, the others become outputs without a hash. */
+static int read_flags(stage *s, const yaml_node *list, bool dep)
+{
+  int code = 0;
+  for (size_t i = 0; list && list->kind == YAML_SEQUENCE && i < list->n && code == 0; i++) {
+    const yaml_node *item = list->items[i], *flags = NULL;
+    const char *written = item->kind == YAML_SCALAR ? item->text : NULL;
+    if (item->kind == YAML_MAPPING && item->n >= 2 && item->items[0]->kind == YAML_SCALAR) {
+      written = item->items[0]->text;
+      flags = item->items[1];
+    }
+    if (!written || strstr(written, "${"))
+      continue;
+    char *path = strstr(written, "://") || written[0] == '/' ? NULL : path_normal(s->wdir, written);
+    output *o = NULL;
+    for (size_t k = 0; path && k < (dep ? s->n_deps : s->n_outs); k++) {
+      output *known = dep ? &s->deps[k] : &s->outs[k];
+      if (known->path && strcmp(known->path, path) == 0)
+        o = known;
+    }
+    free(path);
+    if (!o) {
+      o = add_output(s, dep);
+      code = o ? place(o, written) : error_nomem();
+      if (code < 0)
+        return code;
+      o->legacy = false;
+      if (!o->path && !dep)
+        o->refused = "outside of the repository";
+    }
+    o->cache = yaml_bool(flags, "cache", true);
+    o->push = yaml_bool(flags, "push", true);
+    if (!o->remote)
+      o->remote = copy(yaml_text(flags, "remote"));
+  }
+  return code;
+}
+
+static int read_stage(stages *set, const char *rel, const char *name, const yaml_node *node, const yaml_node *locked)
+{
+  stage *s = new_stage(rel, name);
+  if (!s)
+    return error_nomem();
+  const yaml_node *body = yaml_get(node, "do") ? yaml_get(node, "do") : node;
+  const char *wdir = yaml_text(body, "wdir");
+  int code = set_wdir(s, wdir && !strstr(wdir, "${") ? wdir : NULL);
+  s->cmd = copy(yaml_text(body, "cmd"));
+  s->locked_cmd = copy(yaml_text(locked, "cmd"));
+  s->frozen = yaml_bool(body, "frozen", false);
+  if (code == 0)
+    code = read_entries(s, yaml_get(locked, "outs"), false);
+  if (code == 0)
+    code = read_entries(s, yaml_get(locked, "deps"), true);
+  static const char *const kinds[] = {"outs", "metrics", "plots"};
+  for (int i = 0; i < 3 && code == 0; i++)
+    code = read_flags(s, yaml_get(body, kinds[i]), false);
+  if (code == 0)
+    code = read_flags(s, yaml_get(body, "deps"), true);
+  if (code == 0)
+    code = append(set, s);
+  if (code < 0)
+    stage_free(s);
+  return code;
+}
+
+int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n)
+{
+  yaml_node *root = NULL, *locked = NULL;
+  int code = yaml_parse(&root, yaml, yaml_n, rel);
+  if (code == 0 && lock) {
+    char *name = NULL;
+    code = asprintf(&name, "%.*slock", (int)(strlen(rel) - 4), rel) < 0 ? error_nomem() : yaml_parse(&locked, lock, lock_n, name);
+    free(name);
+  }
+  const yaml_node *list = yaml_get(root, "stages"), *locks = yaml_get(locked, "schema") ? yaml_get(locked, "stages") : locked;
+  for (size_t i = 0; code == 0 && list && list->kind == YAML_MAPPING && i + 1 < list->n; i += 2) {
+    const yaml_node *node = list->items[i + 1];
+    const char *name = list->items[i]->kind == YAML_SCALAR ? list->items[i]->text : "";
+    size_t n = strlen(name);
+    if (!yaml_get(node, "foreach") && !yaml_get(node, "matrix")) {
+      code = read_stage(set, rel, name, node, yaml_get(locks, name));
+      continue;
+    }
+    for (size_t k = 0; code == 0 && locks && locks->kind == YAML_MAPPING && k + 1 < locks->n; k += 2) { /* what the loop made is named "stage@item" */
+      const char *made = locks->items[k]->kind == YAML_SCALAR ? locks->items[k]->text : "";
+      if (strncmp(made, name, n) == 0 && made[n] == '@')
+        code = read_stage(set, rel, made, node, locks->items[k + 1]);
+    }
+  }
+  yaml_node_free(root);
+  yaml_node_free(locked);
+  return code;
+}
+
+/* ---- writing ---- */
+
+int stage_new(stage **out, const char *dvc_rel, const char *written)
+{
+  stage *s = new_stage(dvc_rel, NULL);
+  *out = NULL;
+  if (!s)
+    return error_nomem();
+  strbuf_puts(&s->text, "outs:\n- hash: md5\n  path:");
+  int code = yaml_put_string(&s->text, written, 7, 4);
+  strbuf_putc(&s->text, '\n');
+  output *o = code == 0 ? add_output(s, false) : NULL;
+  if (code == 0)
+    code = o ? place(o, written) : error_nomem();
+  if (code == 0 && strbuf_check(&s->text) < 0)
+    code = error_nomem();
+  if (code < 0) {
+    stage_free(s);
+    return code;
+  }
+  o->legacy = false;
+  *out = s;
+  return 0;
+}
+
+static int set_key(stage *s, size_t i, const char *key, const char *value)
+{
+  char item[24];
+  snprintf(item, sizeof item, "#%zu", i);
+  const char *at[] = {"outs", item, NULL};
+  return yaml_set(&s->text, at, key, value, s->file);
+}
+
+int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
+{
+  output *o = &s->outs[i];
+  char md5[OID_TEXT], number[24];
+  strbuf quoted = STRBUF_INIT;
+  bool fresh = !o->hashed;
+  oid_text(md5, id);
+  int code = yaml_put_string(&quoted, md5, 6, 4); /* digits with one e in the middle would be a number */
+  if (code == 0 && strbuf_check(&quoted) < 0)
+    code = error_nomem();
+  if (code == 0 && fresh) { /* the first time: the whole entry in DVC's order */
+    const char *path = strstr(s->text.s, "  path:");
+    strbuf text = STRBUF_INIT;
+    if (path && strncmp(s->text.s, "outs:\n- hash: md5\n", 18) == 0) {
+      strbuf_printf(&text, "outs:\n- md5:%s\n  size: %llu\n", quoted.s, (unsigned long long)size);
+      if (id->dir)
+        strbuf_printf(&text, "  nfiles: %llu\n", (unsigned long long)nfiles);
+      if (executable)
+        strbuf_puts(&text, "  isexec: true\n");
+      strbuf_puts(&text, "  hash: md5\n");
+      strbuf_puts(&text, path);
+      code = strbuf_check(&text) < 0 ? error_nomem() : 0;
+      strbuf_free(&s->text);
+      s->text = text;
+    } else
+      fresh = false;
+  }
+  if (code == 0 && !fresh) {
+    code = set_key(s, i, "md5", quoted.s + 1);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)size);
+    if (code == 0)
+      code = set_key(s, i, "size", number);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)nfiles);
+    if (code == 0)
+      code = set_key(s, i, "nfiles", id->dir ? number : NULL);
+    if (code == 0)
+      code = set_key(s, i, "isexec", executable ? "true" : NULL);
+    if (code == 0)
+      code = set_key(s, i, "hash", "md5");
+  }
+  strbuf_free(&quoted);
+  if (code < 0)
+    return code;
+  o->oid = *id;
+  o->hashed = true;
+  o->legacy = false;
+  o->size = size;
+  o->nfiles = nfiles;
+  o->has_size = true;
+  o->has_nfiles = id->dir;
+  o->executable = executable;
+  return 0;
+}
+
+int stage_set_path(stage *s, size_t i, const char *written)
+{
+  strbuf value = STRBUF_INIT;
+  int code = yaml_put_string(&value, written, 7, 4);
+  if (code == 0)
+    code = strbuf_check(&value) < 0 ? error_nomem() : set_key(s, i, "path", value.s + (value.s[0] == ' '));
+  strbuf_free(&value);
+  output *o = &s->outs[i];
+  if (code < 0)
+    return code;
+  free(o->path);
+  free(o->written);
+  o->path = o->written = NULL;
+  return place(o, written);
+}

@@ -1,0 +1,84 @@
+/* What is tracked: .dvc files, and the outputs of dvc.yaml with what dvc.lock says of them. */
+#ifndef DATA_STAGE_H
+#define DATA_STAGE_H
+
+#include "data/repo.h"
+#include "data/yaml.h"
+
+typedef struct stage stage;
+
+/* An output, or a dependency. */
+typedef struct output {
+  stage *stage;
+  char *path;    /* root-relative; NULL when it is outside of the repository or a URL */
+  char *written; /* as the file has it */
+  oid oid;
+  bool hashed; /* oid is set */
+  bool legacy; /* the hash is DVC 2's md5-dos2unix */
+  bool executable;
+  bool cache, push;
+  bool has_size, has_nfiles;
+  uint64_t size, nfiles;
+  char *remote;                              /* the remote it is kept on, NULL: the default one */
+  const char *refused;                       /* why opis does not handle it ("cloud-versioned"); NULL: it does */
+  char *repo_url, *repo_rev, *repo_rev_lock; /* dependency of an import */
+  char *etag;                                /* or another checksum of a URL */
+  char *checksum_key;                        /* "etag", "checksum", "md5" as written; NULL */
+} output;
+
+struct stage {
+  char *file;  /* root-relative */
+  char *name;  /* of a stage in dvc.yaml; NULL for a .dvc file */
+  char *wdir;  /* root-relative: what paths are relative to */
+  strbuf text; /* of a .dvc file; kept up to date by stage_set_output */
+  bool frozen;
+  char *cmd;
+  char *locked_cmd; /* dvc.lock's */
+  output *outs, *deps;
+  size_t n_outs, n_deps;
+};
+
+typedef struct stages {
+  stage **items;
+  size_t n;
+} stages;
+
+bool stage_is_import(const stage *s);               /* has a dependency and no command */
+char *stage_address(const repo *r, const stage *s); /* as DVC shows it: "data.dvc", "dir/dvc.yaml:train", "train"; malloc'ed */
+char *output_shown(const repo *r, const output *o); /* malloc'ed */
+
+/* Parses a .dvc file's text. rel: its root-relative path. */
+int stage_parse(stage **out, const char *rel, const char *text, size_t n);
+/* Parses dvc.yaml and, when there is one, dvc.lock (NULL otherwise); appends its stages. */
+int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n);
+void stage_free(stage *s);
+void stages_free(stages *set);
+
+/* All of the work tree's, or (revision: 40 digits) of a commit's. Sorted as found. Outputs that overlap are an error, as with DVC. */
+int stages_load(stages *set, repo *r);
+int stages_load_revision(stages *set, repo *r, const char *hex);
+int stage_load_file(stage **out, const repo *r, const char *rel); /* one .dvc file */
+
+/* A new .dvc file's stage for one output beside it; not yet written. */
+int stage_new(stage **out, const char *dvc_rel, const char *written);
+/* What was found goes into the output and the text: md5, size, nfiles, isexec, hash. */
+int stage_set_output(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
+int stage_set_path(stage *s, size_t i, const char *written);
+int stage_save(repo *r, stage *s); /* writes the .dvc file, durable, and touches it for git */
+
+/* The output whose path is exactly this, or that holds this path; NULL. */
+output *stages_find(const stages *set, const char *rel, bool exact);
+
+/* Targets as DVC takes them: .dvc files, names of stages, outputs, paths inside of outputs, with recursive also folders. No targets: everything. */
+typedef struct target {
+  output *out;
+  char *inside; /* root-relative path inside of the output, NULL: all of it */
+} target;
+typedef struct targets {
+  target *items;
+  size_t n;
+} targets;
+int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps);
+void targets_free(targets *t);
+
+#endif

@@ -1,0 +1,292 @@
+/* All stage files of the work tree or of a revision, and what targets mean among them. */
+#include "data/stage.h"
+
+#include "data/git.h"
+#include "data/scan.h"
+#include "util/error.h"
+#include "util/file.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LARGEST = 256 << 20 };
+
+typedef struct loading {
+  stages *set;
+  repo *r;
+  const char *hex; /* NULL: the work tree */
+} loading;
+
+static int append(stages *set, stage *s)
+{
+  if ((set->n & (set->n - 1)) == 0) {
+    stage **larger = realloc(set->items, (set->n ? set->n * 2 : 1) * sizeof *larger);
+    if (!larger) {
+      stage_free(s);
+      return error_nomem();
+    }
+    set->items = larger;
+  }
+  set->items[set->n++] = s;
+  return 0;
+}
+
+static int read_text(char **bytes, size_t *n, const loading *l, const char *rel)
+{
+  if (l->hex)
+    return git_read(bytes, n, l->r, l->hex, rel);
+  char *path;
+  int code = repo_absolute(&path, l->r, rel);
+  if (code < 0)
+    return code;
+  code = file_read(bytes, n, path, LARGEST);
+  free(path);
+  return code;
+}
+
+static int load_one(void *user, const char *rel)
+{
+  loading *l = user;
+  char *text, *lock = NULL;
+  size_t n, lock_n = 0;
+  int code = read_text(&text, &n, l, rel);
+  if (code < 0)
+    return code;
+  if (strcmp(path_name(rel), "dvc.yaml") == 0) {
+    char *name;
+    if (asprintf(&name, "%.*slock", (int)(strlen(rel) - 4), rel) < 0) {
+      free(text);
+      return error_nomem();
+    }
+    code = read_text(&lock, &lock_n, l, name);
+    free(name);
+    if (code == OPIS_ENOTFOUND)
+      code = 0;
+    if (code == 0)
+      code = stage_parse_pipeline(l->set, rel, text, n, lock, lock_n);
+    free(lock);
+  } else {
+    stage *s;
+    code = stage_parse(&s, rel, text, n);
+    if (code == 0)
+      code = append(l->set, s);
+  }
+  free(text);
+  return code;
+}
+
+static bool is_output(void *user, const char *rel)
+{
+  const loading *l = user;
+  return stages_find(l->set, rel, true) != NULL;
+}
+
+typedef struct place {
+  const char *path;
+  const output *out;
+} place;
+
+static int by_path(const void *a, const void *b)
+{
+  const char *x = ((const place *)a)->path, *y = ((const place *)b)->path;
+  for (; *x && *x == *y; x++)
+    y++;
+  /* '/' first, so that what is inside of a folder follows it at once */
+  int p = *x == '/' ? 1 : *x ? (unsigned char)*x + 1 : 0, q = *y == '/' ? 1 : *y ? (unsigned char)*y + 1 : 0;
+  return p - q;
+}
+
+static int check_overlaps(const stages *set)
+{
+  size_t n = 0, k = 0;
+  int code = 0;
+  for (size_t i = 0; i < set->n; i++)
+    n += set->items[i]->n_outs;
+  if (n < 2)
+    return 0;
+  place *all = malloc(n * sizeof *all);
+  if (!all)
+    return error_nomem();
+  for (size_t i = 0; i < set->n; i++)
+    for (size_t j = 0; j < set->items[i]->n_outs; j++)
+      if (set->items[i]->outs[j].path)
+        all[k++] = (place){set->items[i]->outs[j].path, &set->items[i]->outs[j]};
+  qsort(all, k, sizeof *all, by_path);
+  for (size_t i = 1; i < k && code == 0; i++) {
+    size_t length = strlen(all[i - 1].path);
+    if (strncmp(all[i - 1].path, all[i].path, length) != 0 || (all[i].path[length] && all[i].path[length] != '/'))
+      continue;
+    if (!all[i].path[length])
+      code = error_set(OPIS_ECONFLICT, "%s: tracked twice, by %s and %s; remove one of them", all[i].path, all[i - 1].out->stage->file, all[i].out->stage->file);
+    else
+      code =
+        error_set(OPIS_ECONFLICT, "%s (in %s) lies inside of %s (in %s); remove one of them", all[i].path, all[i].out->stage->file, all[i - 1].path, all[i - 1].out->stage->file);
+  }
+  free(all);
+  return code;
+}
+
+int stages_load(stages *set, repo *r)
+{
+  loading l = {set, r, NULL};
+  *set = (stages){0};
+  int code = scan_stages(r, load_one, is_output, &l);
+  if (code == 0)
+    code = check_overlaps(set);
+  if (code < 0)
+    stages_free(set);
+  return code;
+}
+
+int stages_load_revision(stages *set, repo *r, const char *hex)
+{
+  loading l = {set, r, hex};
+  *set = (stages){0};
+  int code = git_stage_files(r, hex, load_one, &l);
+  if (code < 0)
+    stages_free(set);
+  return code;
+}
+
+int stage_load_file(stage **out, const repo *r, const char *rel)
+{
+  loading l = {.r = (repo *)(uintptr_t)r};
+  char *text;
+  size_t n;
+  int code = read_text(&text, &n, &l, rel);
+  if (code < 0)
+    return code;
+  code = stage_parse(out, rel, text, n);
+  free(text);
+  return code;
+}
+
+int stage_save(repo *r, stage *s)
+{
+  char *path;
+  int code = repo_absolute(&path, r, s->file);
+  if (code < 0)
+    return code;
+  code = file_replace(path, s->text.s, s->text.n, 0666, true);
+  free(path);
+  return code < 0 ? code : repo_touch(r, s->file);
+}
+
+output *stages_find(const stages *set, const char *rel, bool exact)
+{
+  for (size_t i = 0; i < set->n; i++)
+    for (size_t j = 0; j < set->items[i]->n_outs; j++) {
+      output *o = &set->items[i]->outs[j];
+      size_t n = o->path ? strlen(o->path) : 0;
+      if (n && strncmp(o->path, rel, n) == 0 && (!rel[n] || (!exact && rel[n] == '/')))
+        return o;
+    }
+  return NULL;
+}
+
+/* ---- targets ---- */
+
+static int add_target(targets *t, output *o, const char *inside)
+{
+  for (size_t i = 0; i < t->n; i++)
+    if (t->items[i].out == o && !t->items[i].inside)
+      return 0;
+  target *larger = realloc(t->items, (t->n + 1) * sizeof *larger);
+  if (!larger)
+    return error_nomem();
+  t->items = larger;
+  larger[t->n] = (target){o, inside ? strdup(inside) : NULL};
+  t->n++;
+  return !inside || larger[t->n - 1].inside ? 0 : error_nomem();
+}
+
+static int add_stage(targets *t, stage *s)
+{
+  int code = 0;
+  for (size_t i = 0; i < s->n_outs && code == 0; i++)
+    code = add_target(t, &s->outs[i], NULL);
+  return code;
+}
+
+/* The stages whose outputs this one's dependencies are, and theirs. */
+static int add_upstream(targets *t, const stages *set, stage *s, int depth)
+{
+  int code = 0;
+  for (size_t i = 0; i < s->n_deps && code == 0 && depth < 100; i++) {
+    output *from = s->deps[i].path ? stages_find(set, s->deps[i].path, false) : NULL;
+    if (from && from->stage != s) {
+      code = add_stage(t, from->stage);
+      if (code == 0)
+        code = add_upstream(t, set, from->stage, depth + 1);
+    }
+  }
+  return code;
+}
+
+static bool below(const char *path, const char *folder)
+{
+  size_t n = strlen(folder);
+  return n == 0 || (strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]));
+}
+
+static int one_target(targets *t, repo *r, const stages *set, const char *name, bool recursive, bool with_deps)
+{
+  char *rel = NULL, *file = NULL;
+  bool found = false;
+  int code = repo_relative(&rel, r, name);
+  const char *colon = strrchr(name, ':'), *part = colon ? colon + 1 : NULL;
+  if (code == 0 && colon) {
+    char *before = strndup(name, (size_t)(colon - name));
+    code = before ? repo_relative(&file, r, *before ? before : "dvc.yaml") : error_nomem();
+    free(before);
+  }
+  char *here = NULL;
+  if (code == 0)
+    code = repo_relative(&here, r, "dvc.yaml");
+  for (size_t i = 0; i < set->n && code == 0; i++) {
+    stage *s = set->items[i];
+    bool same_name = s->name && (strcmp(s->name, name) == 0 || (strncmp(s->name, name, strlen(name)) == 0 && s->name[strlen(name)] == '@'));
+    if (strcmp(s->file, rel) == 0 || (file && s->name && strcmp(s->file, file) == 0 && strcmp(s->name, part) == 0) || (same_name && strcmp(s->file, here) == 0) ||
+      (recursive && scan_kind(r, rel) == PATH_FOLDER && below(s->file, rel))) {
+      found = true;
+      code = add_stage(t, s);
+      if (code == 0 && with_deps)
+        code = add_upstream(t, set, s, 0);
+    }
+  }
+  output *o = code == 0 && !found ? stages_find(set, rel, false) : NULL;
+  if (o) {
+    found = true;
+    code = add_target(t, o, strcmp(o->path, rel) == 0 ? NULL : rel);
+    if (code == 0 && with_deps)
+      code = add_upstream(t, set, o->stage, 0);
+  }
+  if (code == 0 && !found && !(recursive && scan_kind(r, rel) == PATH_FOLDER))
+    code = error_set(OPIS_ENOTFOUND, "%s: neither a tracked file nor a stage; 'opis data list -R --dvc-only .' shows what is tracked", name);
+  free(here);
+  free(rel);
+  free(file);
+  return code;
+}
+
+int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps)
+{
+  int code = 0;
+  *t = (targets){0};
+  for (size_t i = 0; n == 0 && i < set->n && code == 0; i++)
+    code = add_stage(t, set->items[i]);
+  for (int i = 0; i < n && code == 0; i++)
+    code = one_target(t, r, set, names[i], recursive, with_deps);
+  if (code < 0)
+    targets_free(t);
+  return code;
+}
+
+void targets_free(targets *t)
+{
+  for (size_t i = 0; i < t->n; i++)
+    free(t->items[i].inside);
+  free(t->items);
+  *t = (targets){0};
+}

@@ -1,0 +1,119 @@
+/* opis data status: how the work tree differs from what the stage files say. */
+#include "data/objects.h"
+
+#include "util/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int add_entry(status_list *l, const repo *r, const stage *s, const char *group, const output *o, const char *state)
+{
+  status_entry *larger = realloc(l->items, (l->n + 1) * sizeof *larger);
+  if (!larger)
+    return error_nomem();
+  l->items = larger;
+  larger[l->n] = (status_entry){stage_address(r, s), group, o ? output_shown(r, o) : strdup(""), state};
+  l->n++;
+  return larger[l->n - 1].stage && larger[l->n - 1].path ? 0 : error_nomem();
+}
+
+void status_free(status_list *l)
+{
+  for (size_t i = 0; i < l->n; i++) {
+    free(l->items[i].stage);
+    free(l->items[i].path);
+  }
+  free(l->items);
+  *l = (status_list){0};
+}
+
+/* NULL: nothing to tell. */
+static int state_of(const char **state, repo *r, const output *o, bool dep)
+{
+  tree t;
+  path_kind kind;
+  bool there;
+  oid id = {.dir = false};
+  int code;
+  *state = NULL;
+  if (!dep && o->hashed && o->cache) {
+    code = output_in_cache(&there, r, o);
+    if (code < 0)
+      return code;
+    if (!there) {
+      *state = "not in cache";
+      return 0;
+    }
+  }
+  code = output_look(&t, &kind, r, o, NULL);
+  if (code < 0)
+    return code;
+  if (kind == PATH_MISSING)
+    *state = "deleted";
+  else {
+    if (kind == PATH_FOLDER)
+      code = objects_save(&id, &t, r, NULL);
+    else
+      memcpy(id.md5, t.entries[0].md5, MD5_SIZE);
+    if (code == 0 && !(o->hashed && oid_same(&id, &o->oid)))
+      *state = dep && !o->hashed ? "new" : "modified";
+  }
+  tree_free(&t);
+  return code;
+}
+
+static int status_of_stage(status_list *l, repo *r, stage *s, const output *only)
+{
+  const char *state;
+  int code = 0;
+  l->stages++;
+  if (s->name && !s->frozen)
+    for (size_t i = 0; i < s->n_deps && code == 0; i++) {
+      if (!s->deps[i].path)
+        continue;
+      code = state_of(&state, r, &s->deps[i], true);
+      if (code == 0 && state)
+        code = add_entry(l, r, s, "changed deps", &s->deps[i], state);
+    }
+  for (size_t i = 0; i < s->n_outs && code == 0; i++) {
+    output *o = &s->outs[i];
+    if (only && o != only)
+      continue;
+    if (o->refused) {
+      repo_warn(r, "%s: %s: %s", s->file, o->written, o->refused);
+      continue;
+    }
+    code = state_of(&state, r, o, false);
+    if (code == 0 && state)
+      code = add_entry(l, r, s, "changed outs", o, state);
+  }
+  if (code == 0 && s->name && s->cmd && s->locked_cmd && strcmp(s->cmd, s->locked_cmd) != 0)
+    code = add_entry(l, r, s, "changed command", NULL, "");
+  return code;
+}
+
+int data_status(status_list *l, repo *r, char *const *names, int n, bool recursive, bool with_deps)
+{
+  stages set;
+  targets t;
+  *l = (status_list){0};
+  int code = stages_load(&set, r);
+  if (code < 0)
+    return code;
+  code = targets_collect(&t, r, &set, names, n, recursive, with_deps);
+  const stage *last = NULL;
+  for (size_t i = 0; code == 0 && i < t.n; i++) {
+    stage *s = t.items[i].out->stage;
+    bool whole = i + 1 < t.n && t.items[i + 1].out->stage == s;
+    (void)whole;
+    if (s == last && !t.items[i].inside)
+      continue;
+    last = s;
+    code = status_of_stage(l, r, s, t.items[i].inside ? t.items[i].out : NULL);
+  }
+  targets_free(&t);
+  stages_free(&set);
+  if (code < 0)
+    status_free(l);
+  return code;
+}

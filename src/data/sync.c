@@ -1,0 +1,263 @@
+/* opis data push, fetch, pull, status --cloud. */
+#include "data/objects.h"
+#include "data/transfer.h"
+
+#include "util/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The objects of one remote out of all. */
+typedef struct group {
+  const char *remote; /* NULL: the default one, or the one asked for */
+  used u;
+} group;
+
+/* Takes the items over: they are moved, and u is left empty but for the names of remotes. */
+static int split(group **out, size_t *n, used *u, const char *forced)
+{
+  *out = NULL;
+  *n = 0;
+  for (size_t i = 0; i < u->n; i++) {
+    const char *name = forced ? forced : u->items[i].remote;
+    size_t k = 0;
+    while (k < *n && !((*out)[k].remote == name || ((*out)[k].remote && name && strcmp((*out)[k].remote, name) == 0)))
+      k++;
+    if (k == *n) {
+      group *larger = realloc(*out, (*n + 1) * sizeof *larger);
+      if (!larger)
+        return error_nomem();
+      *out = larger;
+      larger[(*n)++] = (group){.remote = name};
+    }
+    used *g = &(*out)[k].u;
+    if (g->n == g->capacity) {
+      size_t capacity = g->capacity ? g->capacity * 2 : u->n - i;
+      used_object *larger = realloc(g->items, capacity * sizeof *larger);
+      if (!larger)
+        return error_nomem();
+      g->items = larger;
+      g->capacity = capacity;
+    }
+    g->items[g->n] = u->items[i];
+    g->items[g->n++].dir = 0;
+    u->items[i].name = NULL;
+  }
+  for (size_t k = 0; k < *n; k++)
+    used_sort(&(*out)[k].u);
+  return 0;
+}
+
+static void free_groups(group *g, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    used_free(&g[i].u);
+  free(g);
+}
+
+/* ---- push ---- */
+
+static int push_group(repo *r, const group *g, int jobs, uint64_t *pushed)
+{
+  remote *side;
+  uint64_t done = 0, missing = 0;
+  int code = transfer_open(&side, r, g->remote);
+  if (code < 0)
+    return code;
+  uint8_t *where = calloc(g->u.n + 1, 1);
+  code = where ? transfer_look(where, r, side, &g->u, HERE | THERE, jobs) : error_nomem();
+  for (size_t i = 0; i < g->u.n && code == 0; i++) {
+    missing += where[i] == 0;
+    where[i] = where[i] == HERE;
+  }
+  if (code == 0)
+    code = transfer_send(r, side, &g->u, where, jobs, &done);
+  *pushed += done;
+  if (code == 0 && missing)
+    code = error_set(OPIS_ENOTFOUND, "%llu objects are neither in the cache nor on the remote; the rest was pushed", (unsigned long long)missing);
+  free(where);
+  remote_close(side);
+  return code;
+}
+
+int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_t *pushed)
+{
+  used u;
+  group *groups = NULL;
+  size_t n_groups = 0;
+  *pushed = 0;
+  int code = used_collect(&u, r, names, n, o, &(used_options){.pushable = true});
+  if (code < 0)
+    return code;
+  code = split(&groups, &n_groups, &u, o->remote);
+  for (size_t i = 0; i < n_groups && code == 0; i++)
+    code = push_group(r, &groups[i], o->jobs, pushed);
+  free_groups(groups, n_groups);
+  used_free(&u);
+  return code;
+}
+
+/* ---- fetch ---- */
+
+typedef struct bringing {
+  repo *r;
+  const sync_options *o;
+  remote *remote; /* the last one used */
+  uint64_t fetched;
+} bringing;
+
+static int same_name(const char *a, const char *b)
+{
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* A directory object that the cache has not: without it, its files are not known. */
+static int bring_dir(void *user, const oid *o, bool legacy, const char *name)
+{
+  bringing *b = user;
+  const char *wanted = b->o->remote ? b->o->remote : name ? name : config_get(&b->r->config, "core", "", "remote");
+  int code = 0;
+  if (b->remote && !same_name(b->remote->name, wanted)) {
+    remote_close(b->remote);
+    b->remote = NULL;
+  }
+  if (!b->remote)
+    code = transfer_open(&b->remote, b->r, wanted);
+  if (code == 0)
+    code = transfer_bring_one(b->r, b->remote, o, legacy);
+  if (code == 0)
+    b->fetched++;
+  return code;
+}
+
+static int fetch_group(repo *r, const group *g, int jobs, uint64_t *fetched, uint64_t *missing)
+{
+  remote *side = NULL;
+  uint64_t done = 0, lost = 0;
+  size_t wanted = 0;
+  uint8_t *where = calloc(g->u.n + 1, 1);
+  int code = where ? transfer_look(where, r, NULL, &g->u, HERE, jobs) : error_nomem();
+  for (size_t i = 0; i < g->u.n && code == 0; i++) {
+    where[i] = where[i] != HERE;
+    wanted += where[i];
+  }
+  if (code == 0 && wanted)
+    code = transfer_open(&side, r, g->remote);
+  if (code == 0 && wanted)
+    code = transfer_bring(r, side, &g->u, where, jobs, &done, &lost);
+  *fetched += done;
+  *missing += lost;
+  free(where);
+  remote_close(side);
+  return code;
+}
+
+static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+{
+  used u;
+  group *groups = NULL;
+  size_t n_groups = 0;
+  bringing b = {.r = r, .o = o};
+  *fetched = *missing = 0;
+  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .user = &b});
+  remote_close(b.remote);
+  *fetched = b.fetched;
+  if (code < 0)
+    return code;
+  code = split(&groups, &n_groups, &u, o->remote);
+  for (size_t i = 0; i < n_groups && code == 0; i++)
+    code = fetch_group(r, &groups[i], o->jobs, fetched, missing);
+  free_groups(groups, n_groups);
+  used_free(&u);
+  int synced = odb_sync(&r->db);
+  if (code == 0)
+    code = synced;
+  if (code == 0)
+    code = odb_sync(&r->legacy);
+  return code;
+}
+
+int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
+{
+  uint64_t missing;
+  int code = fetch(r, names, n, o, fetched, &missing);
+  if (code == 0 && missing)
+    code = error_set(OPIS_ENOTFOUND, "%llu objects are not on the remote; somebody has to push them", (unsigned long long)missing);
+  return code;
+}
+
+int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
+{
+  uint64_t missing;
+  checkout_options how = {.force = o->force, .allow_missing = o->allow_missing, .recursive = o->recursive, .with_deps = o->with_deps};
+  int code = fetch(r, names, n, o, fetched, &missing);
+  if (code < 0)
+    return code;
+  code = data_checkout(c, r, names, n, &how);
+  if (code == 0 && missing && !o->allow_missing)
+    code = error_set(OPIS_ENOTFOUND, "%llu objects are not on the remote; somebody has to push them", (unsigned long long)missing);
+  return code;
+}
+
+/* ---- status --cloud ---- */
+
+static int compare_group(cloud_list *l, repo *r, group *g, int jobs)
+{
+  remote *side;
+  int code = transfer_open(&side, r, g->remote);
+  if (code < 0)
+    return code;
+  uint8_t *where = calloc(g->u.n + 1, 1);
+  code = where ? transfer_look(where, r, side, &g->u, HERE | THERE, jobs) : error_nomem();
+  for (size_t i = 0; i < g->u.n && code == 0; i++) {
+    if (where[i] == (HERE | THERE))
+      continue;
+    cloud_entry *larger = realloc(l->items, (l->n + 1) * sizeof *larger);
+    if (!larger) {
+      code = error_nomem();
+      break;
+    }
+    l->items = larger;
+    larger[l->n++] = (cloud_entry){g->u.items[i].name, where[i] == HERE ? "new" : where[i] == THERE ? "deleted" : "missing"};
+    g->u.items[i].name = NULL;
+  }
+  free(where);
+  remote_close(side);
+  return code;
+}
+
+static int by_name(const void *a, const void *b)
+{
+  return strcmp(((const cloud_entry *)a)->name, ((const cloud_entry *)b)->name);
+}
+
+int data_status_cloud(cloud_list *l, repo *r, char *const *names, int n, const sync_options *o)
+{
+  used u;
+  group *groups = NULL;
+  size_t n_groups = 0;
+  bringing b = {.r = r, .o = o};
+  *l = (cloud_list){0};
+  int code = used_collect(&u, r, names, n, o, &(used_options){.names = true, .pushable = true, .bring = bring_dir, .user = &b});
+  remote_close(b.remote);
+  if (code < 0)
+    return code;
+  code = split(&groups, &n_groups, &u, o->remote);
+  for (size_t i = 0; i < n_groups && code == 0; i++)
+    code = compare_group(l, r, &groups[i], o->jobs);
+  free_groups(groups, n_groups);
+  used_free(&u);
+  if (code == 0 && l->n)
+    qsort(l->items, l->n, sizeof *l->items, by_name);
+  if (code < 0)
+    cloud_free(l);
+  return code;
+}
+
+void cloud_free(cloud_list *l)
+{
+  for (size_t i = 0; i < l->n; i++)
+    free(l->items[i].name);
+  free(l->items);
+  *l = (cloud_list){0};
+}

@@ -1,0 +1,482 @@
+#include "data/transfer.h"
+
+#include "data/objects.h"
+#include "util/cpus.h"
+#include "util/error.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MOST_JOBS = 256, LIST_PAGE = 1000 };
+
+/* ---- opening ---- */
+
+typedef struct section {
+  const config *c;
+  const char *name;
+  char *kept[8]; /* paths made absolute */
+  int n;
+} section;
+
+static const char *setting(const void *user, const char *key)
+{
+  static const char *const paths[] = {"gdrive_user_credentials_file", "gdrive_service_account_json_file_path", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"};
+  section *s = (section *)(uintptr_t)user;
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    char *path;
+    if (strcmp(paths[i], key) != 0 || s->n == 8)
+      continue;
+    if (config_path(&path, s->c, "remote", s->name, key) < 0 || !path)
+      return NULL;
+    return s->kept[s->n++] = path;
+  }
+  return config_get(s->c, "remote", s->name, key);
+}
+
+int transfer_open(remote **out, const repo *r, const char *name)
+{
+  char *url = NULL, *whole = NULL;
+  section s = {.c = &r->config};
+  *out = NULL;
+  if (!name)
+    name = config_get(&r->config, "core", "", "remote");
+  if (!name || !*name)
+    return error_set(OPIS_EINVALID, "no remote is set; 'opis data remote add -d NAME URL' sets one");
+  if (!config_has_remote(&r->config, name))
+    return error_set(OPIS_ENOTFOUND, "%s: no remote of this name; 'opis data remote list' shows them", name);
+  s.name = name;
+  int code = config_path(&url, &r->config, "remote", name, "url");
+  if (code == 0 && !url)
+    code = error_set(OPIS_EINVALID, "remote '%s' has no url; 'opis data remote modify %s url URL' sets it", name, name);
+  if (code == 0 && strncmp(url, "remote://", 9) == 0) { /* "remote://NAME/path": below another remote */
+    const char *other = url + 9, *slash = strchr(other, '/');
+    char *base_name = strndup(other, slash ? (size_t)(slash - other) : strlen(other)), *base = NULL;
+    code = base_name ? config_path(&base, &r->config, "remote", base_name, "url") : error_nomem();
+    if (code == 0 && (!base || strncmp(base, "remote://", 9) == 0))
+      code = error_set(OPIS_EINVALID, "remote '%s': %s: no such remote", name, url);
+    if (code == 0 && asprintf(&whole, "%s%s", base, slash ? slash : "") < 0)
+      code = error_nomem();
+    free(base);
+    free(base_name);
+  }
+  if (code == 0) {
+    const char *at = whole ? whole : url;
+    char *normal = at[0] == '/' ? path_normal("/", at) : NULL;
+    code = remote_open(out, name, normal ? normal : at, &(remote_settings){setting, &s});
+    free(normal);
+  }
+  for (int i = 0; i < s.n; i++)
+    free(s.kept[i]);
+  free(whole);
+  free(url);
+  return code;
+}
+
+void transfer_key(char key[OID_KEY + 16], const oid *o, bool legacy)
+{
+  char inner[OID_KEY];
+  odb_key(inner, o);
+  snprintf(key, OID_KEY + 16, "%s%s", legacy ? "" : "files/md5/", inner);
+}
+
+/* ---- threads ---- */
+
+typedef struct crew {
+  repo *r;
+  size_t n;
+  int (*work)(void *user, size_t i);
+  void *user;
+  atomic_size_t next;
+  atomic_int code;
+  pthread_mutex_t lock;
+  char message[1024];
+} crew;
+
+static void *crew_member(void *argument)
+{
+  crew *c = argument;
+  for (size_t i; atomic_load(&c->code) == 0 && (i = atomic_fetch_add(&c->next, 1)) < c->n;) {
+    int code = repo_check_cancelled(c->r);
+    if (code == 0)
+      code = c->work(c->user, i);
+    if (code < 0) {
+      pthread_mutex_lock(&c->lock);
+      if (atomic_load(&c->code) == 0) {
+        snprintf(c->message, sizeof c->message, "%s", opis_error_message());
+        atomic_store(&c->code, code);
+      }
+      pthread_mutex_unlock(&c->lock);
+    }
+  }
+  return NULL;
+}
+
+int transfer_parallel(repo *r, size_t n, int jobs, int (*work)(void *user, size_t i), void *user)
+{
+  crew c = {.r = r, .n = n, .work = work, .user = user, .lock = PTHREAD_MUTEX_INITIALIZER};
+  pthread_t threads[MOST_JOBS];
+  int started = 0;
+  if (jobs > MOST_JOBS)
+    jobs = MOST_JOBS;
+  while (started + 1 < jobs && (size_t)started + 1 < n && pthread_create(&threads[started], NULL, crew_member, &c) == 0)
+    started++;
+  crew_member(&c);
+  for (int i = 0; i < started; i++)
+    pthread_join(threads[i], NULL);
+  int code = c.code;
+  return code < 0 ? error_set(code, "%s", c.message) : 0;
+}
+
+static int jobs_for(const repo *r, const remote *side, int jobs)
+{
+  const char *own = config_get(&r->config, "remote", side->name, "jobs");
+  if (jobs > 0)
+    return jobs;
+  if (own && atoi(own) > 0)
+    return atoi(own);
+  return side->ops->jobs > 0 ? side->ops->jobs : 4 * cpus_available();
+}
+
+/* ---- what is where ---- */
+
+typedef struct looking {
+  repo *r;
+  remote *remote;
+  const used *u;
+  uint8_t *where;
+  size_t *ask;
+  atomic_size_t done;
+  size_t n;
+} looking;
+
+static int look_here(void *user, size_t i)
+{
+  looking *l = user;
+  const used_object *o = &l->u->items[i];
+  if (odb_has(o->legacy ? &l->r->legacy : &l->r->db, &o->oid))
+    l->where[i] |= HERE;
+  return 0;
+}
+
+static int look_there(void *user, size_t k)
+{
+  looking *l = user;
+  size_t i = l->ask[k];
+  char key[OID_KEY + 16];
+  bool there;
+  transfer_key(key, &l->u->items[i].oid, l->u->items[i].legacy);
+  int code = l->remote->ops->exists(l->remote, key, &there, NULL);
+  if (code == 0 && there)
+    l->where[i] |= THERE;
+  size_t done = atomic_fetch_add(&l->done, 1) + 1;
+  if (done % 64 == 0)
+    repo_progress(l->r, "Asking the remote", done, l->n, false);
+  return code;
+}
+
+static int mark(void *user, const char *key, uint64_t size)
+{
+  looking *l = user;
+  char text[OID_TEXT];
+  used_object o = {.legacy = strncmp(key, "files/md5/", 10) != 0};
+  const char *at = o.legacy ? key : key + 10;
+  (void)size;
+  if (strlen(at) < 4 || strlen(at) >= OID_TEXT + 1 || at[2] != '/')
+    return 0;
+  snprintf(text, sizeof text, "%.2s%s", at, at + 3);
+  if (!oid_parse(&o.oid, text))
+    return 0;
+  size_t low = 0, high = l->u->n; /* items are sorted by store and id */
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    const used_object *m = &l->u->items[middle];
+    int c = m->legacy != o.legacy ? m->legacy - o.legacy : oid_compare(&m->oid, &o.oid);
+    if (c < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  for (; low < l->u->n && l->u->items[low].legacy == o.legacy && oid_same(&l->u->items[low].oid, &o.oid); low++)
+    l->where[low] |= THERE;
+  return repo_check_cancelled(l->r);
+}
+
+static int count_one(void *user, const char *key, uint64_t size)
+{
+  (void)key;
+  (void)size;
+  ++*(uint64_t *)user;
+  return 0;
+}
+
+/* As DVC decides: the objects whose names begin with 00 are a 256th of all; listing them all page by page may be cheaper than asking for each. */
+static int list_if_cheaper(looking *l, size_t n, bool legacy, int jobs, bool *listed)
+{
+  const char *prefix = legacy ? "" : "files/md5/";
+  uint64_t sample = 0;
+  *listed = false;
+  if (!l->remote->ops->list || l->remote->ops->near || n <= 2 * (size_t)jobs)
+    return 0;
+  int code = l->remote->ops->list(l->remote, legacy ? "00/" : "files/md5/00/", count_one, &sample);
+  if (code < 0 || (sample * 256) / LIST_PAGE > n / (size_t)jobs)
+    return code;
+  *listed = true;
+  return l->remote->ops->list(l->remote, prefix, mark, l);
+}
+
+int transfer_look(uint8_t *where, repo *r, remote *side, const used *u, int which, int jobs)
+{
+  looking l = {.r = r, .remote = side, .u = u, .where = where};
+  int code = 0;
+  if (which & HERE)
+    code = transfer_parallel(r, u->n, cpus_available(), look_here, &l);
+  if (!(which & THERE) || code < 0)
+    return code;
+  jobs = jobs_for(r, side, jobs);
+  l.ask = malloc((u->n + 1) * sizeof *l.ask);
+  if (!l.ask)
+    return error_nomem();
+  for (int legacy = 0; legacy < 2 && code == 0; legacy++) {
+    size_t n = 0;
+    bool listed = false;
+    for (size_t i = 0; i < u->n; i++)
+      if (u->items[i].legacy == (legacy == 1))
+        l.ask[n++] = i;
+    l.n = n;
+    if (n)
+      code = list_if_cheaper(&l, n, legacy == 1, jobs, &listed);
+    if (code == 0 && n && !listed)
+      code = transfer_parallel(r, n, jobs, look_there, &l);
+  }
+  free(l.ask);
+  return code;
+}
+
+/* ---- moving ---- */
+
+typedef struct moving {
+  repo *r;
+  remote *remote;
+  const used *u;
+  const size_t *list;
+  size_t n;
+  uint8_t *failed; /* [u->n] for directories: a file of it could not be sent */
+  atomic_ullong done, missing, bytes;
+  const char *what;
+  int code; /* the first failure of a single object; guarded by lock */
+  pthread_mutex_t lock;
+  char message[1024];
+} moving;
+
+static void moved(void *user, uint64_t bytes)
+{
+  moving *m = user;
+  unsigned long long all = atomic_fetch_add(&m->bytes, bytes) + bytes;
+  (void)all;
+}
+
+static int cancelled(void *user)
+{
+  const moving *m = user;
+  return repo_cancelled(m->r);
+}
+
+static odb *store_of(moving *m, const used_object *o)
+{
+  return o->legacy ? &m->r->legacy : &m->r->db;
+}
+
+/* One object's failure is kept, and the others go on; what concerns all of them (credentials, network, cancelling) ends the work. */
+static int note_failure(moving *m, const used_object *o, int code)
+{
+  if (code == OPIS_EAUTH || code == OPIS_ENETWORK || code == OPIS_ECANCELLED || code == OPIS_ENOMEM)
+    return code;
+  pthread_mutex_lock(&m->lock);
+  if (m->code == 0) {
+    m->code = code;
+    snprintf(m->message, sizeof m->message, "%s", opis_error_message());
+  }
+  if (o->dir)
+    m->failed[o->dir - 1] = 1;
+  pthread_mutex_unlock(&m->lock);
+  return 0;
+}
+
+static void step(moving *m)
+{
+  unsigned long long done = atomic_fetch_add(&m->done, 1) + 1;
+  if (done % 16 == 0 || m->n < 64)
+    repo_progress(m->r, m->what, done, m->n, false);
+}
+
+static int send_one(void *user, size_t k)
+{
+  moving *m = user;
+  const used_object *o = &m->u->items[m->list[k]];
+  remote_io io = {moved, cancelled, m};
+  char key[OID_KEY + 16];
+  struct stat st;
+  int fd;
+  transfer_key(key, &o->oid, o->legacy);
+  int code = odb_read_fd(&fd, store_of(m, o), &o->oid);
+  if (code == 0) {
+    code = fstat(fd, &st) == 0 ? m->remote->ops->put(m->remote, key, fd, (uint64_t)st.st_size, &io) : error_set_errno("%s", key);
+    close(fd);
+  }
+  if (code < 0)
+    return note_failure(m, o, code);
+  step(m);
+  return 0;
+}
+
+static int bring_into(repo *r, remote *side, const oid *o, bool legacy, const remote_io *io)
+{
+  odb *db = legacy ? &r->legacy : &r->db;
+  odb_temporary t;
+  char key[OID_KEY + 16];
+  uint8_t md5[MD5_SIZE];
+  transfer_key(key, o, legacy);
+  int code = odb_new(&t, db);
+  if (code < 0)
+    return code;
+  code = side->ops->get(side, key, t.fd, io);
+  if (code == 0 && lseek(t.fd, 0, SEEK_SET) != 0)
+    code = error_set_errno("%s", key);
+  if (code == 0)
+    code = legacy && !o->dir ? md5_fd_dos2unix(md5, NULL, t.fd, key) : md5_fd(md5, NULL, t.fd, key);
+  if (code == 0 && memcmp(md5, o->md5, MD5_SIZE) != 0)
+    code = error_set(OPIS_EFORMAT, "%s/%s: damaged on the remote; what arrived is not what its name says, and was thrown away", side->url, key);
+  if (code < 0) {
+    odb_drop(&t, db);
+    return code;
+  }
+  return odb_keep(&t, db, o);
+}
+
+static int bring_one(void *user, size_t k)
+{
+  moving *m = user;
+  const used_object *o = &m->u->items[m->list[k]];
+  remote_io io = {moved, cancelled, m};
+  int code = bring_into(m->r, m->remote, &o->oid, o->legacy, &io);
+  if (code == OPIS_ENOTFOUND) {
+    atomic_fetch_add(&m->missing, 1);
+    return 0;
+  }
+  if (code < 0)
+    return note_failure(m, o, code);
+  step(m);
+  return 0;
+}
+
+int transfer_bring_one(repo *r, remote *side, const oid *o, bool legacy)
+{
+  return bring_into(r, side, o, legacy, &(remote_io){NULL, NULL, NULL});
+}
+
+/* The objects of one kind (files, then directories) as one batch for transports that like batches. */
+static int in_bulk(moving *m, bool send)
+{
+  remote_item *items = calloc(m->n + 1, sizeof *items);
+  char(*keys)[OID_KEY + 16] = calloc(m->n + 1, sizeof *keys);
+  odb_temporary *temporary = calloc(m->n + 1, sizeof *temporary);
+  remote_io io = {moved, cancelled, m};
+  int code = items && keys && temporary ? 0 : error_nomem();
+  for (size_t k = 0; k < m->n && code == 0; k++) {
+    const used_object *o = &m->u->items[m->list[k]];
+    odb *db = store_of(m, o);
+    char inner[OID_KEY], *path = NULL;
+    uint64_t size = 0;
+    transfer_key(keys[k], &o->oid, o->legacy);
+    odb_key(inner, &o->oid);
+    temporary[k].fd = -1;
+    if (send)
+      code = odb_check(db, &o->oid, &size);
+    else if ((code = odb_new(&temporary[k], db)) == 0) {
+      close(temporary[k].fd); /* many files: no descriptor each */
+      temporary[k].fd = -1;
+    }
+    if (code == 0 && asprintf(&path, "%s/%s", db->path, send ? inner : temporary[k].name) < 0)
+      code = error_nomem();
+    items[k] = (remote_item){keys[k], path, size, 0};
+  }
+  if (code == 0)
+    code = send ? m->remote->ops->put_many(m->remote, items, m->n, &io) : m->remote->ops->get_many(m->remote, items, m->n, &io);
+  for (size_t k = 0; items && k < m->n; k++) {
+    const used_object *o = &m->u->items[m->list[k]];
+    odb *db = store_of(m, o);
+    int one = code < 0 ? code : items[k].result;
+    if (!send && items[k].path) {
+      uint8_t md5[MD5_SIZE];
+      temporary[k].fd = open(items[k].path, O_RDWR | O_CLOEXEC);
+      if (one == 0)
+        one = temporary[k].fd < 0 ? OPIS_ENOTFOUND : o->legacy && !o->oid.dir ? md5_fd_dos2unix(md5, NULL, temporary[k].fd, keys[k]) : md5_fd(md5, NULL, temporary[k].fd, keys[k]);
+      if (one == 0 && memcmp(md5, o->oid.md5, MD5_SIZE) != 0)
+        one = error_set(OPIS_EFORMAT, "%s/%s: damaged on the remote; what arrived is not what its name says, and was thrown away", m->remote->url, keys[k]);
+      if (one == 0)
+        one = odb_keep(&temporary[k], db, &o->oid);
+      else
+        odb_drop(&temporary[k], db);
+    }
+    free((char *)(uintptr_t)items[k].path);
+    if (one == 0)
+      step(m);
+    else if (one == OPIS_ENOTFOUND && !send)
+      atomic_fetch_add(&m->missing, 1);
+    else if (code == 0)
+      code = note_failure(m, o, one);
+  }
+  free(items);
+  free(keys);
+  free(temporary);
+  return code;
+}
+
+/* Files first; then the directory objects whose files all went. */
+static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, bool send, uint64_t *done, uint64_t *missing)
+{
+  moving m = {.r = r, .remote = side, .u = u, .what = send ? "Pushing" : "Fetching", .lock = PTHREAD_MUTEX_INITIALIZER};
+  size_t *list = malloc((u->n + 1) * sizeof *list);
+  m.failed = calloc(u->n + 1, 1);
+  int code = list && m.failed ? 0 : error_nomem();
+  jobs = jobs_for(r, side, jobs);
+  for (int dirs = 0; dirs < 2 && code == 0; dirs++) {
+    size_t n = 0;
+    bool failed = m.code < 0;
+    for (size_t i = 0; i < u->n; i++)
+      if (todo[i] && u->items[i].oid.dir == (dirs == 1) && !(dirs == 1 && send && failed))
+        list[n++] = i;
+    m.list = list;
+    m.n = n;
+    if (n && (send ? side->ops->put_many : side->ops->get_many))
+      code = in_bulk(&m, send);
+    else
+      code = transfer_parallel(r, n, jobs, send ? send_one : bring_one, &m);
+  }
+  *done = m.done;
+  if (missing)
+    *missing = m.missing;
+  free(list);
+  free(m.failed);
+  if (code == 0 && m.code < 0)
+    code = error_set(m.code, "%s", m.message);
+  return code;
+}
+
+int transfer_send(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, uint64_t *done)
+{
+  if (side->ops->read_only)
+    return error_set(OPIS_EUNSUPPORTED, "%s: this remote can only be read", side->url);
+  return move_all(r, side, u, todo, jobs, true, done, NULL);
+}
+
+int transfer_bring(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, uint64_t *done, uint64_t *missing)
+{
+  return move_all(r, side, u, todo, jobs, false, done, missing);
+}

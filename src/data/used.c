@@ -1,0 +1,212 @@
+#include "data/used.h"
+
+#include "data/git.h"
+#include "data/objects.h"
+#include "util/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void used_free(used *u)
+{
+  for (size_t i = 0; i < u->n; i++)
+    free(u->items[i].name);
+  for (size_t i = 0; i < u->n_remotes; i++)
+    free(u->remotes[i]);
+  free(u->items);
+  free(u->remotes);
+  *u = (used){0};
+}
+
+static const char *keep_remote(used *u, const char *name)
+{
+  if (!name)
+    return NULL;
+  for (size_t i = 0; i < u->n_remotes; i++)
+    if (strcmp(u->remotes[i], name) == 0)
+      return u->remotes[i];
+  char **larger = realloc(u->remotes, (u->n_remotes + 1) * sizeof *larger);
+  if (!larger)
+    return NULL;
+  u->remotes = larger;
+  larger[u->n_remotes] = strdup(name);
+  return larger[u->n_remotes++];
+}
+
+static used_object *add(used *u)
+{
+  if (u->n == u->capacity) {
+    size_t capacity = u->capacity ? u->capacity + u->capacity / 2 : 256;
+    used_object *larger = realloc(u->items, capacity * sizeof *larger);
+    if (!larger) {
+      error_nomem();
+      return NULL;
+    }
+    u->items = larger;
+    u->capacity = capacity;
+  }
+  used_object *o = &u->items[u->n++];
+  *o = (used_object){0};
+  return o;
+}
+
+typedef struct adding {
+  used *u;
+  bool legacy, names;
+  uint32_t dir;
+  const char *remote, *inside, *shown;
+} adding;
+
+static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  adding *a = user;
+  size_t k = a->inside ? strlen(a->inside) : 0;
+  (void)n;
+  if (a->inside && !(strncmp(path, a->inside, k) == 0 && (!path[k] || path[k] == '/')))
+    return 0;
+  used_object *o = add(a->u);
+  if (!o)
+    return OPIS_ENOMEM;
+  memcpy(o->oid.md5, md5, MD5_SIZE);
+  o->legacy = a->legacy;
+  o->dir = a->dir;
+  o->remote = a->remote;
+  if (a->names && asprintf(&o->name, "%s/%s", a->shown, path) < 0) {
+    o->name = NULL;
+    return error_nomem();
+  }
+  return 0;
+}
+
+int used_add(used *u, repo *r, const output *out, const char *inside, const used_options *options)
+{
+  if (out->refused || !out->cache || !out->hashed || (options->pushable && !out->push))
+    return 0;
+  if (!options->imports && stage_is_import(out->stage) && out->stage->deps[0].repo_url)
+    return 0;
+  used_object *o = add(u);
+  if (!o)
+    return OPIS_ENOMEM;
+  o->oid = out->oid;
+  o->legacy = out->legacy;
+  o->remote = keep_remote(u, out->remote);
+  if (out->remote && !o->remote)
+    return error_nomem();
+  char *shown = options->names ? output_shown(r, out) : NULL;
+  if (options->names) {
+    o->name = shown;
+    if (!shown)
+      return error_nomem();
+  }
+  if (!out->oid.dir)
+    return 0;
+  adding a = {u, out->legacy, options->names, (uint32_t)u->n, o->remote, inside ? inside + strlen(out->path) + 1 : NULL, shown};
+  odb *db = output_store(r, out);
+  if (options->bring && !odb_has(db, &out->oid)) {
+    int code = options->bring(options->user, &out->oid, out->legacy, a.remote);
+    if (code < 0)
+      return code == OPIS_ENOTFOUND ? 0 : code;
+  }
+  int code = objects_each(db, &out->oid, add_file, &a);
+  return code == OPIS_ENOTFOUND ? 0 : code;
+}
+
+static int by_id(const void *a, const void *b)
+{
+  const used_object *x = a, *y = b;
+  if (x->legacy != y->legacy)
+    return x->legacy - y->legacy;
+  int c = oid_compare(&x->oid, &y->oid);
+  return c ? c : (x->remote != NULL) - (y->remote != NULL);
+}
+
+static bool same_remote(const char *a, const char *b)
+{
+  return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+int used_sort(used *u)
+{
+  size_t kept = 0;
+  if (u->n)
+    qsort(u->items, u->n, sizeof *u->items, by_id);
+  for (size_t i = 0; i < u->n; i++) {
+    const used_object *last = kept ? &u->items[kept - 1] : NULL;
+    if (last && last->legacy == u->items[i].legacy && oid_same(&last->oid, &u->items[i].oid) && same_remote(last->remote, u->items[i].remote)) {
+      free(u->items[i].name);
+      continue;
+    }
+    u->items[kept++] = u->items[i];
+  }
+  u->n = kept;
+  return 0;
+}
+
+typedef struct collecting {
+  used *u;
+  repo *r;
+  char *const *names;
+  int n;
+  const sync_options *o;
+  const used_options *options;
+} collecting;
+
+static int collect(collecting *c, const stages *set, bool required)
+{
+  targets t;
+  int code = 0;
+  if (c->n == 0 || required)
+    code = targets_collect(&t, c->r, set, c->names, c->n, c->o->recursive, c->o->with_deps);
+  else { /* in other revisions, a target that is not there is no error */
+    t = (targets){0};
+    for (int i = 0; i < c->n && code == 0; i++) {
+      targets one;
+      code = targets_collect(&one, c->r, set, &c->names[i], 1, c->o->recursive, c->o->with_deps);
+      if (code == OPIS_ENOTFOUND) {
+        code = 0;
+        continue;
+      }
+      for (size_t k = 0; code == 0 && k < one.n; k++)
+        code = used_add(c->u, c->r, one.items[k].out, one.items[k].inside, c->options);
+      targets_free(&one);
+    }
+    return code;
+  }
+  for (size_t i = 0; code == 0 && i < t.n; i++)
+    code = used_add(c->u, c->r, t.items[i].out, t.items[i].inside, c->options);
+  targets_free(&t);
+  return code;
+}
+
+static int collect_commit(void *user, const char *hex)
+{
+  collecting *c = user;
+  stages set;
+  int code = repo_check_cancelled(c->r);
+  if (code == 0)
+    code = stages_load_revision(&set, c->r, hex);
+  if (code < 0)
+    return code;
+  code = collect(c, &set, false);
+  stages_free(&set);
+  return code;
+}
+
+int used_collect(used *u, repo *r, char *const *names, int n, const sync_options *o, const used_options *options)
+{
+  collecting c = {u, r, names, n, o, options};
+  stages set;
+  *u = (used){0};
+  bool others = o->all_branches || o->all_tags || o->all_commits;
+  int code = stages_load(&set, r);
+  if (code < 0)
+    return code;
+  code = collect(&c, &set, !others);
+  stages_free(&set);
+  if (code == 0 && others)
+    code = git_commits(r, &(git_scope){.branches = o->all_branches, .tags = o->all_tags, .all = o->all_commits}, collect_commit, &c);
+  if (code < 0)
+    used_free(u);
+  return code;
+}

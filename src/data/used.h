@@ -1,0 +1,39 @@
+/* Which objects outputs need: what push sends, fetch brings, and gc keeps. */
+#ifndef DATA_USED_H
+#define DATA_USED_H
+
+#include "data/data.h"
+
+typedef struct used_object {
+  oid oid;
+  bool legacy;
+  uint32_t dir;       /* index + 1 of the directory object that names it; 0: named by a stage file */
+  const char *remote; /* of the output; NULL: the default one */
+  char *name;         /* for status -c; NULL when names were not asked for */
+} used_object;
+
+typedef struct used {
+  used_object *items;
+  size_t n, capacity;
+  char **remotes; /* owns the names of remotes */
+  size_t n_remotes;
+} used;
+
+typedef struct used_options {
+  bool names;    /* fill in used_object.name */
+  bool pushable; /* leave out outputs with "push: false" */
+  bool imports;  /* take imports, too, whose objects come from elsewhere */
+  /* A directory object that is not in the cache: asked to bring it; returns OPIS_ENOTFOUND when it cannot. NULL: such ones are taken alone. */
+  int (*bring)(void *user, const oid *o, bool legacy, const char *remote);
+  void *user;
+} used_options;
+
+/* Adds an output's objects: its own first, then, for a folder, its files. inside: only that part. */
+int used_add(used *u, repo *r, const output *o, const char *inside, const used_options *options);
+int used_sort(used *u); /* by store and id, each object once */
+void used_free(used *u);
+
+/* Adds what the scopes name: targets of the work tree, and of each commit that o says. */
+int used_collect(used *u, repo *r, char *const *names, int n, const sync_options *o, const used_options *options);
+
+#endif

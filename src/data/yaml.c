@@ -1,0 +1,304 @@
+#include "data/yaml.h"
+
+#include "util/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum { DEEPEST = 64 };
+
+typedef struct reader {
+  yaml_parser_t parser;
+  const char *bytes, *what;
+  size_t n;
+  size_t characters, at; /* marks count characters: how far they were turned into bytes */
+} reader;
+
+static size_t byte_of(reader *r, size_t character)
+{
+  if (character < r->characters)
+    r->characters = r->at = 0;
+  while (r->characters < character && r->at < r->n) {
+    r->at++;
+    while (r->at < r->n && ((unsigned char)r->bytes[r->at] & 0xC0) == 0x80)
+      r->at++;
+    r->characters++;
+  }
+  return r->at;
+}
+
+static int broken(reader *r)
+{
+  const yaml_parser_t *p = &r->parser;
+  return error_set(p->error == YAML_MEMORY_ERROR ? OPIS_ENOMEM : OPIS_EFORMAT, "%s: line %zu: not YAML: %s", r->what, p->problem_mark.line + 1, p->problem ? p->problem : "broken");
+}
+
+static int next(reader *r, yaml_event_t *e)
+{
+  if (yaml_parser_parse(&r->parser, e))
+    return 0;
+  return broken(r);
+}
+
+void yaml_node_free(yaml_node *node)
+{
+  if (!node)
+    return;
+  for (size_t i = 0; i < node->n; i++)
+    yaml_node_free(node->items[i]);
+  free(node->items);
+  free(node->text);
+  free(node);
+}
+
+static int append(yaml_node *parent, yaml_node *child)
+{
+  if ((parent->n & (parent->n - 1)) == 0) {
+    yaml_node **larger = realloc(parent->items, (parent->n ? parent->n * 2 : 1) * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    parent->items = larger;
+  }
+  parent->items[parent->n++] = child;
+  return 0;
+}
+
+static int build(reader *r, yaml_node **out, yaml_event_t *first, int depth);
+
+static int children(reader *r, yaml_node *node, yaml_event_type_t last, int depth)
+{
+  for (;;) {
+    yaml_event_t e;
+    yaml_node *child;
+    int code = next(r, &e);
+    if (code < 0)
+      return code;
+    if (e.type == last) {
+      node->end = byte_of(r, e.end_mark.index);
+      yaml_event_delete(&e);
+      return 0;
+    }
+    code = build(r, &child, &e, depth + 1);
+    if (code == 0 && (code = append(node, child)) < 0)
+      yaml_node_free(child);
+    if (code < 0)
+      return code;
+  }
+}
+
+/* Takes the event over. */
+static int build(reader *r, yaml_node **out, yaml_event_t *e, int depth)
+{
+  int code = 0;
+  yaml_node *node = calloc(1, sizeof *node);
+  *out = NULL;
+  if (!node) {
+    yaml_event_delete(e);
+    return error_nomem();
+  }
+  node->begin = byte_of(r, e->start_mark.index);
+  node->end = byte_of(r, e->end_mark.index);
+  for (size_t i = node->begin; i > 0 && r->bytes[i - 1] != '\n'; i--)
+    node->column++;
+  yaml_event_type_t type = e->type;
+  if (depth > DEEPEST)
+    code = error_set(OPIS_ELIMIT, "%s: line %zu: nested too deeply", r->what, e->start_mark.line + 1);
+  else if (type == YAML_SCALAR_EVENT) {
+    node->kind = YAML_SCALAR;
+    node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    node->length = e->data.scalar.length;
+    node->text = malloc(node->length + 1);
+    if (node->text) {
+      memcpy(node->text, e->data.scalar.value, node->length);
+      node->text[node->length] = '\0';
+    } else
+      code = error_nomem();
+  } else if (type == YAML_MAPPING_START_EVENT) {
+    node->kind = YAML_MAPPING;
+    node->flow = e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+  } else if (type == YAML_SEQUENCE_START_EVENT) {
+    node->kind = YAML_SEQUENCE;
+    node->flow = e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
+  } else
+    code = error_set(OPIS_EUNSUPPORTED, "%s: line %zu: aliases are not supported", r->what, e->start_mark.line + 1);
+  yaml_event_delete(e);
+  if (code == 0 && node->kind != YAML_SCALAR)
+    code = children(r, node, node->kind == YAML_MAPPING ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth);
+  if (code < 0)
+    yaml_node_free(node);
+  else
+    *out = node;
+  return code;
+}
+
+int yaml_parse(yaml_node **out, const char *bytes, size_t n, const char *what)
+{
+  reader r = {.bytes = bytes, .what = what, .n = n};
+  yaml_event_t e;
+  int code = 0;
+  *out = NULL;
+  if (!yaml_parser_initialize(&r.parser))
+    return error_nomem();
+  yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+  yaml_parser_set_input_string(&r.parser, (const unsigned char *)bytes, n);
+  for (bool more = true; more && code == 0;) {
+    code = next(&r, &e);
+    if (code < 0)
+      break;
+    switch (e.type) {
+    case YAML_STREAM_START_EVENT:
+    case YAML_DOCUMENT_END_EVENT: yaml_event_delete(&e); break;
+    case YAML_DOCUMENT_START_EVENT:
+      yaml_event_delete(&e);
+      if (*out)
+        code = error_set(OPIS_EFORMAT, "%s: more than one document", what);
+      break;
+    case YAML_STREAM_END_EVENT:
+      yaml_event_delete(&e);
+      more = false;
+      break;
+    default: code = build(&r, out, &e, 0);
+    }
+  }
+  yaml_parser_delete(&r.parser);
+  if (code < 0) {
+    yaml_node_free(*out);
+    *out = NULL;
+  } else if (*out && (*out)->kind == YAML_SCALAR && (*out)->plain && (*out)->length == 0) {
+    yaml_node_free(*out);
+    *out = NULL;
+  }
+  return code;
+}
+
+static size_t find(const yaml_node *mapping, const char *key)
+{
+  if (mapping && mapping->kind == YAML_MAPPING)
+    for (size_t i = 0; i + 1 < mapping->n; i += 2)
+      if (mapping->items[i]->kind == YAML_SCALAR && strcmp(mapping->items[i]->text, key) == 0)
+        return i;
+  return SIZE_MAX;
+}
+
+const yaml_node *yaml_get(const yaml_node *mapping, const char *key)
+{
+  size_t i = find(mapping, key);
+  return i == SIZE_MAX ? NULL : mapping->items[i + 1];
+}
+
+static bool is_null(const yaml_node *v)
+{
+  return v->plain && (v->length == 0 || strcmp(v->text, "~") == 0 || strcmp(v->text, "null") == 0 || strcmp(v->text, "Null") == 0 || strcmp(v->text, "NULL") == 0);
+}
+
+const char *yaml_text(const yaml_node *mapping, const char *key)
+{
+  const yaml_node *v = yaml_get(mapping, key);
+  return v && v->kind == YAML_SCALAR && !is_null(v) ? v->text : NULL;
+}
+
+bool yaml_bool(const yaml_node *mapping, const char *key, bool otherwise)
+{
+  const char *s = yaml_text(mapping, key);
+  return s ? strcmp(s, "true") == 0 || strcmp(s, "True") == 0 || strcmp(s, "TRUE") == 0 : otherwise;
+}
+
+int64_t yaml_int(const yaml_node *mapping, const char *key, int64_t otherwise)
+{
+  const char *s = yaml_text(mapping, key);
+  char *end;
+  if (!s)
+    return otherwise;
+  long long v = strtoll(s, &end, 10);
+  return *s && !*end ? v : otherwise;
+}
+
+/* ---- editing ---- */
+
+static int replace(strbuf *text, size_t begin, size_t end, const char *with, size_t n)
+{
+  strbuf fresh = STRBUF_INIT;
+  strbuf_append(&fresh, text->s, begin);
+  strbuf_append(&fresh, with, n);
+  strbuf_append(&fresh, text->s + end, text->n - end);
+  if (strbuf_check(&fresh) < 0) {
+    strbuf_free(&fresh);
+    return error_nomem();
+  }
+  strbuf_free(text);
+  *text = fresh;
+  return 0;
+}
+
+/* The end of the line on which byte `at` stands, behind its line break; a missing last line break is added. */
+static size_t line_end(strbuf *text, size_t at)
+{
+  while (at < text->n && text->s[at] != '\n')
+    at++;
+  if (at < text->n)
+    return at + 1;
+  strbuf_putc(text, '\n');
+  return text->n;
+}
+
+/* Where a value's text ends: libyaml puts the end of a block collection behind the blank lines and comments that follow. */
+static size_t value_end(const yaml_node *v)
+{
+  if (v->kind != YAML_SCALAR && !v->flow && v->n)
+    return value_end(v->items[v->n - 1]);
+  return v->end;
+}
+
+static int set_in(strbuf *text, const yaml_node *map, const char *key, const char *value, const char *what)
+{
+  size_t i = find(map, key);
+  strbuf line = STRBUF_INIT;
+  int code = 0;
+  if (map->flow)
+    return error_set(OPIS_EUNSUPPORTED, "%s: '%s' stands in a mapping written as {…}; write it as lines", what, key);
+  if (i == SIZE_MAX) {
+    if (!value || map->n == 0)
+      return 0;
+    size_t end = value_end(map->items[map->n - 1]);
+    if (end > 0 && text->s[end - 1] == '\n') /* a block scalar ends behind its line */
+      end--;
+    end = line_end(text, end);
+    strbuf_printf(&line, "%*s%s: %s\n", (int)map->column, "", key, value);
+    code = strbuf_check(&line) < 0 ? error_nomem() : replace(text, end, end, line.s, line.n);
+  } else if (value) {
+    const yaml_node *k = map->items[i], *v = map->items[i + 1];
+    size_t begin = v->begin > k->end ? v->begin : k->end + 1;
+    strbuf_printf(&line, "%s%s", v->begin > k->end + 1 ? "" : " ", value);
+    code = strbuf_check(&line) < 0 ? error_nomem() : replace(text, begin, value_end(v) > begin ? value_end(v) : begin, line.s, line.n);
+  } else if (i + 2 < map->n) /* up to the next key, which also works for the first one, behind "- " */
+    code = replace(text, map->items[i]->begin, map->items[i + 2]->begin, "", 0);
+  else {
+    size_t end = line_end(text, value_end(map->items[i + 1])), begin = map->items[i]->begin - map->items[i]->column;
+    code = map->n == 2 ? error_set(OPIS_EINVALID, "%s: '%s' is the only key of its mapping", what, key) : replace(text, begin, end, "", 0);
+  }
+  strbuf_free(&line);
+  return code;
+}
+
+int yaml_set(strbuf *text, const char *const *at, const char *key, const char *value, const char *what)
+{
+  yaml_node *root;
+  int code = yaml_parse(&root, text->s ? text->s : "", text->n, what);
+  if (code < 0)
+    return code;
+  const yaml_node *node = root;
+  for (; *at && node; at++) {
+    if ((*at)[0] == '#') {
+      size_t k = strtoul(*at + 1, NULL, 10);
+      node = node->kind == YAML_SEQUENCE && k < node->n ? node->items[k] : NULL;
+    } else
+      node = yaml_get(node, *at);
+  }
+  if (!node || node->kind != YAML_MAPPING)
+    code = error_set(OPIS_EFORMAT, "%s: no place for '%s'", what, key);
+  else
+    code = set_in(text, node, key, value, what);
+  yaml_node_free(root);
+  return code;
+}

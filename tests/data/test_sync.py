@@ -1,0 +1,116 @@
+"""push, fetch, pull, status --cloud with a folder as the remote."""
+import json
+import os
+import shutil
+
+from conftest import GOLDEN, GOLDEN_DIR, Repository
+
+
+def clone(repo, to):
+    repo.commit("clone me") if repo.git("status", "--porcelain") else None
+    shutil.copytree(repo.path / ".git", to / ".git")
+    r = Repository(to, init=False)
+    r.git("checkout", "-q", ".")
+    r.store = repo.store
+    return r
+
+
+def test_push_and_pull(remote, tmp_path):
+    remote.write(GOLDEN, "data")
+    remote.write({"single": b"1"})
+    remote.ok("add", "data", "single")
+    assert json.loads(remote.ok("status", "-c", "--json"))["single"] == "new"
+    assert remote.ok("push") == "7 files pushed\n"
+    assert remote.ok("push") == "Everything is up to date.\n"
+    assert remote.ok("status", "-c") == "Cache and remote 'store' are in sync.\n"
+    assert (remote.store / "files/md5" / GOLDEN_DIR[:2] / GOLDEN_DIR[2:]).exists()
+    other = clone(remote, tmp_path / "repo2")
+    assert "A\tdata/" in other.ok("pull")
+    assert other.read("data") == GOLDEN and other.text("single") == "1"
+    assert other.run("status", "-q").returncode == 0
+    assert other.ok("pull") == "Everything is up to date.\n"
+
+
+def test_pull_one_file_of_a_folder(remote, tmp_path):
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    remote.ok("push")
+    other = clone(remote, tmp_path / "repo2")
+    other.ok("pull", "data/a.jpg")
+    assert other.read("data") == {"a.jpg": b"hello"}
+    assert len(other.objects()) == 2
+
+
+def test_directory_object_goes_last(remote):
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    (remote.store / "files/md5/5d").mkdir(parents=True)
+    (remote.store / "files/md5/5d/41402abc4b2a76b9719d911017c592").mkdir()
+    remote.fails("push")
+    assert not (remote.store / "files/md5" / GOLDEN_DIR[:2] / GOLDEN_DIR[2:]).exists()
+    (remote.store / "files/md5/5d/41402abc4b2a76b9719d911017c592").rmdir()
+    remote.ok("push")
+    assert (remote.store / "files/md5" / GOLDEN_DIR[:2] / GOLDEN_DIR[2:]).exists()
+
+
+def test_damage_on_the_remote(remote, tmp_path):
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    remote.ok("push")
+    bad = remote.store / "files/md5/5d/41402abc4b2a76b9719d911017c592"
+    bad.chmod(0o644)
+    bad.write_bytes(b"hellO")
+    other = clone(remote, tmp_path / "repo2")
+    assert "damaged on the remote" in other.fails("pull")
+    assert "5d41402abc4b2a76b9719d911017c592" not in other.objects() and not (other.path / "data/a.jpg").exists()
+
+
+def test_missing_everywhere(remote, tmp_path):
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    remote.ok("push")
+    (remote.store / "files/md5/5d/41402abc4b2a76b9719d911017c592").unlink()
+    other = clone(remote, tmp_path / "repo2")
+    assert json.loads(other.ok("status", "-c", "--json"))["data/a.jpg"] == "missing"
+    other.fails("pull")
+    other.ok("pull", "--allow-missing")
+    assert set(other.read("data")) == set(GOLDEN) - {"a.jpg"}
+    shutil.rmtree(remote.path / ".dvc/cache/files/md5/5d")
+    assert "neither in the cache nor on the remote" in remote.fails("push")
+
+
+def test_all_branches(remote):
+    remote.write({"f": b"one"})
+    remote.ok("add", "f")
+    remote.commit()
+    remote.git("checkout", "-qb", "second")
+    remote.write({"f": b"two"})
+    remote.ok("add", "f")
+    remote.commit()
+    assert remote.ok("push") == "1 file pushed\n"
+    assert remote.ok("push", "-a") == "1 file pushed\n"
+    shutil.rmtree(remote.path / ".dvc/cache")
+    assert remote.ok("fetch", "-A") == "2 files fetched\n"
+
+
+def test_no_remote(repo):
+    repo.write({"f": b"1"})
+    repo.ok("add", "f")
+    assert "no remote is set" in repo.fails("push")
+    assert "no remote of this name" in repo.fails("push", "-r", "nobody")
+
+
+def test_push_after_the_remote_lost_a_file(remote):
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    remote.ok("push")
+    (remote.store / "files/md5/5d/41402abc4b2a76b9719d911017c592").unlink()
+    assert remote.ok("push") == "1 file pushed\n"
+
+
+def test_unreadable_remote(remote):
+    remote.write({"f": b"1"})
+    remote.ok("add", "f")
+    remote.store.write_bytes(b"no folder")
+    remote.fails("push")
+    assert os.listdir(remote.path / ".dvc/cache/files/md5") == ["c4"]
