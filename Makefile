@@ -3,7 +3,7 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 export BUILD PYTHON
 
-.PHONY: all run test test-delivery lint interop interop-full asan tsan fuzz docker docker-archive deb dist wheel install clean format
+.PHONY: all run test test-delivery lint interop interop-full asan tsan arm64 fuzz docker docker-archive deb dist wheel install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -49,6 +49,9 @@ asan: packages-test ## the tests under AddressSanitizer and UndefinedBehaviorSan
 tsan: packages-test ## the threaded tests under ThreadSanitizer
 	@ci/sanitize thread
 
+arm64: all packages-test ## built for arm64, and its tests run under qemu
+	@ci/arm64
+
 fuzz: packages-test ## every fuzz target for SECONDS each (default 60)
 	@ci/fuzz $(or $(SECONDS_EACH),60)
 
@@ -74,4 +77,4 @@ install: all
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$$(realpath -m -- "$(DESTDIR)")")
 
 clean:
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-arm64 $(BUILD)-fuzz
