@@ -13,6 +13,7 @@ static const cli_command *const commands[] = {
   &data_fetch_command,
   &data_pull_command,
   &data_push_command,
+  &data_gc_command,
   &data_remote_command,
   &data_config_command,
   &data_cache_command,

@@ -58,7 +58,8 @@ static char *stored_path(const repo *r, config_level level, const char *typed)
 
 static bool is_path_key(const char *section, const char *key)
 {
-  static const char *const keys[] = {"url", "gdrive_user_credentials_file", "gdrive_service_account_json_file_path", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"};
+  static const char *const keys[] = {
+    "url", "gdrive_user_credentials_file", "gdrive_service_account_json_file_path", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"};
   if (strcmp(section, "cache") == 0)
     return strcmp(key, "dir") == 0;
   for (size_t i = 0; i < sizeof keys / sizeof *keys && strcmp(section, "remote") == 0; i++)
@@ -328,6 +329,7 @@ static int run_cache(const cli_command *self, int argc, char **argv)
 }
 
 static const cli_option cache_options[] = {{'u', "unset", NULL, "back to .dvc/cache", 0}, LEVEL_OPTIONS, {0}};
-static const cli_example cache_examples[] = {{"opis data cache dir", "where the cache is"}, {"opis data cache dir --local /big/disk/cache", "another place, for this clone only"}, {0}};
+static const cli_example cache_examples[] = {
+  {"opis data cache dir", "where the cache is"}, {"opis data cache dir --local /big/disk/cache", "another place, for this clone only"}, {0}};
 const cli_command data_cache_command = {
   .name = "cache", .operands = "dir [FOLDER]", .summary = "tell or set where the cache is", .options = cache_options, .examples = cache_examples, .run = run_cache};

@@ -1,0 +1,267 @@
+/* opis data gc: takes objects away that no listed version needs. */
+#include "data/git.h"
+#include "data/objects.h"
+#include "data/transfer.h"
+
+#include "util/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct sweeping {
+  repo *r;
+  const gc_options *o;
+  gc_result *g;
+  const used *keep;
+  odb *db;   /* one of the caches */
+  used gone; /* what goes */
+} sweeping;
+
+void gc_free(gc_result *g)
+{
+  names_free(&g->list);
+}
+
+static int by_id(const void *a, const void *b)
+{
+  const used_object *x = a, *y = b;
+  return x->legacy != y->legacy ? x->legacy - y->legacy : oid_compare(&x->oid, &y->oid);
+}
+
+static bool is_kept(const used *keep, const oid *o, bool legacy)
+{
+  used_object key = {.oid = *o, .legacy = legacy};
+  return keep->n && bsearch(&key, keep->items, keep->n, sizeof key, by_id);
+}
+
+static int add_gone(sweeping *s, const oid *o, bool legacy)
+{
+  if (s->gone.n == s->gone.capacity) {
+    size_t capacity = s->gone.capacity ? s->gone.capacity * 2 : 256;
+    used_object *larger = realloc(s->gone.items, capacity * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    s->gone.items = larger;
+    s->gone.capacity = capacity;
+  }
+  s->gone.items[s->gone.n++] = (used_object){.oid = *o, .legacy = legacy};
+  char text[OID_TEXT];
+  oid_text(text, o);
+  return s->o->dry ? names_add(&s->g->list, text) : repo_check_cancelled(s->r);
+}
+
+static int look_here(void *user, const oid *o, uint64_t size)
+{
+  sweeping *s = user;
+  if (is_kept(s->keep, o, s->db->legacy))
+    return 0;
+  s->g->objects++;
+  s->g->bytes += size;
+  return add_gone(s, o, s->db->legacy);
+}
+
+/* Directory objects first: one that is there promises its files. */
+static int sweep_here(sweeping *s, odb *db)
+{
+  s->db = db;
+  int code = odb_list(db, look_here, s);
+  for (int dirs = 1; dirs >= 0 && !s->o->dry; dirs--)
+    for (size_t i = 0; i < s->gone.n && code == 0; i++)
+      if (s->gone.items[i].oid.dir == (dirs == 1)) {
+        code = odb_remove(db, &s->gone.items[i].oid);
+        if (code == 0)
+          code = repo_check_cancelled(s->r);
+      }
+  free(s->gone.items);
+  s->gone = (used){0};
+  return code;
+}
+
+static int look_there(void *user, const char *key, uint64_t size)
+{
+  sweeping *s = user;
+  bool legacy = strncmp(key, "files/md5/", 10) != 0;
+  const char *at = legacy ? key : key + 10;
+  char text[OID_TEXT];
+  oid o;
+  if (strlen(at) < 4 || strlen(at) > OID_TEXT || at[2] != '/')
+    return 0;
+  memcpy(text, at, 2);
+  strcpy(text + 2, at + 3);
+  if (!oid_parse(&o, text) || is_kept(s->keep, &o, legacy))
+    return 0;
+  s->g->remote_objects++;
+  s->g->remote_bytes += size == UINT64_MAX ? 0 : size;
+  return add_gone(s, &o, legacy);
+}
+
+static int sweep_there(sweeping *s)
+{
+  remote *side;
+  int code = transfer_open(&side, s->r, s->o->remote);
+  if (code < 0)
+    return code;
+  if (side->ops->read_only || !side->ops->list)
+    code = error_set(OPIS_EUNSUPPORTED, "%s: this remote can only be read", side->url);
+  if (code == 0)
+    code = side->ops->list(side, "", look_there, s);
+  for (int dirs = 1; dirs >= 0 && !s->o->dry; dirs--)
+    for (size_t i = 0; i < s->gone.n && code == 0; i++) {
+      char key[OID_KEY + 16];
+      if (s->gone.items[i].oid.dir != (dirs == 1))
+        continue;
+      transfer_key(key, &s->gone.items[i].oid, s->gone.items[i].legacy);
+      code = side->ops->remove(side, key);
+      if (code == 0)
+        code = repo_check_cancelled(s->r);
+    }
+  remote_close(side);
+  free(s->gone.items);
+  s->gone = (used){0};
+  return code;
+}
+
+/* ---- what is needed ---- */
+
+typedef struct needing {
+  repo *r;
+  const gc_options *o;
+  used *u;
+} needing;
+
+/* Without a directory object nobody knows its files: they could be swept although a version needs them. */
+static int bring(void *user, const oid *o, bool legacy, const char *name)
+{
+  const needing *n = user;
+  remote *side;
+  char text[OID_TEXT];
+  oid_text(text, o);
+  int code = transfer_open(&side, n->r, name);
+  if (code == 0) {
+    code = transfer_bring_one(n->r, side, o, legacy);
+    remote_close(side);
+  }
+  if (code == 0)
+    return 0;
+  if (n->o->skip_failed) {
+    repo_warn(n->r, "%s: not in the cache; its files are not known and may be taken away", text);
+    return OPIS_ENOTFOUND;
+  }
+  return error_set(OPIS_EBUSY,
+    "%s: a directory object that is needed is neither in the cache nor on a remote, so that its files are not known; nothing was taken away. Push it from where it is, or use "
+    "--skip-failed",
+    text);
+}
+
+static int need_all(needing *n, const stages *set)
+{
+  used_options how = {.imports = true, .bring = bring, .user = n};
+  int code = 0;
+  for (size_t i = 0; i < set->n && code == 0; i++)
+    for (size_t k = 0; k < set->items[i]->n_outs && code == 0; k++)
+      code = used_add(n->u, n->r, &set->items[i]->outs[k], NULL, &how);
+  return code;
+}
+
+static int need_commit(void *user, const char *hex)
+{
+  needing *n = user;
+  stages set;
+  int code = repo_check_cancelled(n->r);
+  if (code == 0)
+    code = stages_load_revision(&set, n->r, hex);
+  if (code < 0 && n->o->skip_failed && code != OPIS_ECANCELLED) {
+    repo_warn(n->r, "%.8s: skipped: %s", hex, opis_error_message());
+    return 0;
+  }
+  if (code < 0)
+    return code;
+  code = need_all(n, &set);
+  stages_free(&set);
+  return code;
+}
+
+static int need_repo(needing *n)
+{
+  const gc_options *o = n->o;
+  stages set;
+  int code = stages_load(&set, n->r); /* the work tree always */
+  if (code < 0)
+    return code;
+  code = need_all(n, &set);
+  stages_free(&set);
+  git_scope scope = {.branches = o->all_branches, .tags = o->all_tags, .all = o->all_commits, .revision = o->revision, .num = o->num, .since = NULL};
+  if (code == 0 && (o->all_branches || o->all_tags || o->all_commits || o->revision))
+    code = git_commits(n->r, &scope, need_commit, n);
+  if (code == 0 && o->since && !o->all_commits)
+    code = git_commits(n->r, &(git_scope){.since = o->since}, need_commit, n);
+  return code;
+}
+
+/* Other repositories that share the cache: their needs count, too, and they must not change meanwhile. */
+static int need_others(used *u, const gc_options *o, repo **others, const repo_hooks *hooks)
+{
+  int code = 0;
+  for (int i = 0; i < o->n_projects && code == 0; i++) {
+    code = repo_open(&others[i], o->projects[i], true, hooks);
+    if (code == 0)
+      code = need_repo(&(needing){others[i], o, u});
+  }
+  return code;
+}
+
+/* --not-in-remote: what a remote has is not needed here. */
+static int drop_what_is_there(repo *r, const gc_options *o, used *keep)
+{
+  remote *side;
+  int code = transfer_open(&side, r, o->remote);
+  if (code < 0)
+    return code;
+  uint8_t *where = calloc(keep->n + 1, 1);
+  code = where ? transfer_look(where, r, side, keep, THERE, o->jobs) : error_nomem();
+  size_t kept = 0;
+  for (size_t i = 0; i < keep->n && code == 0; i++)
+    if (!where[i])
+      keep->items[kept++] = keep->items[i];
+  if (code == 0)
+    keep->n = kept;
+  free(where);
+  remote_close(side);
+  return code;
+}
+
+int data_gc(gc_result *g, repo *r, const gc_options *o)
+{
+  used keep = {0};
+  *g = (gc_result){0};
+  if (!(o->workspace || o->all_branches || o->all_tags || o->all_commits || o->revision || o->since))
+    return error_set(OPIS_EINVALID, "say what to keep: -w (what is here now), -a (branches), -T (tags), -A (all commits), --rev or --date");
+  if (o->not_in_remote && o->cloud)
+    return error_set(OPIS_EINVALID, "--not-in-remote and --cloud exclude each other");
+  if (o->remote && !o->cloud && !o->not_in_remote)
+    return error_set(OPIS_EINVALID, "--remote goes with --cloud or --not-in-remote");
+  repo **others = calloc((size_t)o->n_projects + 1, sizeof *others);
+  if (!others)
+    return error_nomem();
+  int code = need_repo(&(needing){r, o, &keep});
+  if (code == 0)
+    code = need_others(&keep, o, others, &r->hooks);
+  if (code == 0)
+    code = used_sort(&keep);
+  sweeping s = {.r = r, .o = o, .g = g, .keep = &keep};
+  if (code == 0 && o->cloud) /* the remote first: what goes here may be what is left of it */
+    code = sweep_there(&s);
+  if (code == 0 && o->not_in_remote)
+    code = drop_what_is_there(r, o, &keep);
+  if (code == 0)
+    code = sweep_here(&s, &r->db);
+  if (code == 0)
+    code = sweep_here(&s, &r->legacy);
+  for (int i = 0; i < o->n_projects; i++)
+    repo_close(others[i]);
+  free(others);
+  used_free(&keep);
+  if (code < 0)
+    gc_free(g);
+  return code;
+}
