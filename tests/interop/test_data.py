@@ -1,0 +1,163 @@
+# venv: dvc
+"""opis data and DVC 3.67 in turn on the same repository: after every step both say the same of it, and what one writes the other would have written."""
+import json
+import os
+import pathlib
+import random
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
+from conftest import Repository  # noqa: E402
+
+SEQUENCES = 300 if os.environ.get("OPIS_INTEROP") == "full" else 20
+NAMES = ["a.jpg", "b", "b-c", "b.c", "ünï", "日本語.png", "😀", 'q"uote', "it's", "two words", " lead", "#hash", "-dash", "x" * 200, "true", "1e3", "a: b", "ü" * 60, "run.sh", "empty"]
+FOLDERS = ["", "", "sub/", "sub/deep er/", "z.d/", "ö/"]
+
+
+def dvc(repo, *args):
+    """DVC's command line inside this process: its status and what it printed."""
+    import io
+    from contextlib import redirect_stderr, redirect_stdout
+
+    from dvc.cli import main
+
+    out, before = io.StringIO(), os.getcwd()
+    os.chdir(repo.path)
+    try:
+        with redirect_stdout(out), redirect_stderr(io.StringIO()):
+            status = main(list(args))
+    finally:
+        os.chdir(before)
+    return status, out.getvalue()
+
+
+def dvc_ok(repo, *args):
+    status, out = dvc(repo, *args)
+    assert status == 0, args
+    return out
+
+
+def either(rng, repo, *args):
+    if rng.random() < 0.5:
+        repo.ok(*args)
+    else:
+        dvc_ok(repo, *args)
+
+
+def scribble(rng, repo, top):
+    """Some changes below a folder."""
+    for _ in range(rng.randint(1, 5)):
+        path = repo.path / top / (rng.choice(FOLDERS) + rng.choice(NAMES))
+        if path.is_dir() or any(p.exists() and not p.is_dir() for p in path.parents):
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if (path.exists() or path.is_symlink()) and rng.random() < 0.3:
+            path.unlink()
+            continue
+        path.unlink(missing_ok=True)
+        if rng.random() < 0.1:
+            target = repo.path / "elsewhere"
+            target.write_bytes(b"behind a link")
+            path.symlink_to(target)
+            continue
+        path.write_bytes(b"" if path.name == "empty" else rng.randbytes(rng.randint(0, 3000)))
+        if path.name == "run.sh":
+            path.chmod(0o755)
+
+
+def same_report(repo):
+    mine, theirs = json.loads(repo.ok("status", "--json")), json.loads(dvc_ok(repo, "status", "--json"))
+    assert mine == theirs
+    mine, theirs = json.loads(repo.ok("status", "-c", "--json")), json.loads(dvc_ok(repo, "status", "-c", "--json"))
+    assert mine == theirs
+
+
+def files_written(repo):
+    out = {p.relative_to(repo.path).as_posix(): p.read_bytes() for p in repo.path.rglob("*.dvc") if p.is_file()}
+    out.update({p.relative_to(repo.path).as_posix(): p.read_bytes() for p in repo.path.rglob(".gitignore") if ".dvc" not in p.parts})
+    return out
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    monkeypatch.setenv("DVC_TEST", "true")
+    return tmp_path
+
+
+@pytest.mark.parametrize("seed", range(SEQUENCES))
+def test_in_turn(home, seed):
+    rng = random.Random(seed)
+    repo = Repository(home / "repo")
+    either(rng, repo, "remote", "add", "-d", "store", str(home / "store"))
+    if rng.random() < 0.3:
+        (repo.path / ".dvcignore").write_text("*.tmp\n/data/sub/b\nz.d/\n")
+    scribble(rng, repo, "data")
+    (repo.path / "data/first").write_bytes(b"1")
+    for step in range(8):
+        kind = rng.choice(["add", "add", "file", "scribble", "push", "pull", "checkout", "loss", "gc", "commit"])
+        if kind == "add" or not (repo.path / "data.dvc").exists():
+            either(rng, repo, "add", "data")
+        elif kind == "file":
+            name = rng.choice(NAMES[:15]).strip().lstrip("-")
+            (repo.path / name).unlink(missing_ok=True)
+            (repo.path / name).write_bytes(rng.randbytes(20))
+            either(rng, repo, "add", name)
+        elif kind == "scribble":
+            scribble(rng, repo, "data")
+        elif kind == "push":
+            either(rng, repo, "push")
+        elif kind == "pull":
+            either(rng, repo, "push")
+            shutil.rmtree(repo.path / ".dvc/cache")
+            either(rng, repo, "pull", "-f")
+        elif kind == "checkout":
+            either(rng, repo, "checkout", "-f")
+        elif kind == "loss":
+            either(rng, repo, "push")
+            shutil.rmtree(repo.path / "data")
+            either(rng, repo, "checkout", "-f")
+        elif kind == "gc":
+            either(rng, repo, "gc", "-w", "-f")
+        elif kind == "commit":
+            either(rng, repo, "commit", "-f")
+        if (repo.path / "data").exists():
+            same_report(repo)
+
+
+@pytest.mark.parametrize("seed", range(SEQUENCES))
+def test_same_bytes(home, seed):
+    """The same tree added by one and by the other: .dvc files, .gitignore and objects are the same, modes too."""
+    rng = random.Random(1000 + seed)
+    mine = Repository(home / "mine")
+    scribble(rng, mine, "data")
+    scribble(rng, mine, "other data")
+    (mine.path / "data/first").write_bytes(b"1")
+    (mine.path / "other data").mkdir(exist_ok=True)
+    names = [n for n in rng.sample(NAMES[:17], 6) if not n.startswith("-")]
+    for n in names:
+        (mine.path / n).write_bytes(n.encode())
+    theirs = Repository(home / "theirs", init=False)
+    shutil.rmtree(theirs.path)
+    shutil.copytree(mine.path, theirs.path, symlinks=True)
+    paths = ["data", "other data", *names]
+    mine.ok("add", *paths)
+    dvc_ok(theirs, "add", *paths)
+    assert files_written(mine) == files_written(theirs)
+    assert mine.objects() == theirs.objects()
+    for path in (mine.path / ".dvc/cache/files").rglob("*"):
+        if path.is_file():
+            other = theirs.path / path.relative_to(mine.path)
+            assert path.read_bytes() == other.read_bytes() and stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
+    mine.write({"second": b"2"}, "data")
+    theirs.write({"second": b"2"}, "data")
+    mine.ok("add", "data")
+    dvc_ok(theirs, "add", "data")
+    assert files_written(mine) == files_written(theirs)
