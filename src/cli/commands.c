@@ -7,6 +7,7 @@ const cli_command *const cli_commands[] = {
   &cmd_health,
   &cmd_model,
   &cmd_data,
+  &cmd_check,
   &cmd_eval,
   &cmd_version,
   &cmd_help,

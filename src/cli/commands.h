@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 
-extern const cli_command cmd_describe, cmd_serve, cmd_health, cmd_model, cmd_data, cmd_eval;
+extern const cli_command cmd_describe, cmd_serve, cmd_health, cmd_model, cmd_data, cmd_check, cmd_eval;
 extern const cli_command cmd_version, cmd_help;
 
 /* Of the group "model". */

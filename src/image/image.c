@@ -84,7 +84,7 @@ int image_new(opis_image **out, uint64_t width, uint64_t height, const image_lim
   return 0;
 }
 
-static int load(opis_image **image, const uint8_t *bytes, size_t size, const image_limits *limits)
+int image_load(opis_image **image, int *turned, const uint8_t *bytes, size_t size, const image_limits *limits)
 {
   int orientation = 1, code;
   image_kind kind = image_sniff(bytes, size);
@@ -107,6 +107,7 @@ static int load(opis_image **image, const uint8_t *bytes, size_t size, const ima
     (*image)->format = image_kind_name(kind);
   if (code == 0 && limits->orient && orientation != 1)
     code = image_orient(*image, orientation);
+  *turned = orientation;
   if (code < 0) {
     opis_image_free(*image);
     *image = NULL;
@@ -118,10 +119,11 @@ int opis_image_open_memory(opis_image **image, const void *bytes, size_t size, c
 {
   *image = NULL;
   uint64_t max_bytes = o && o->max_bytes ? o->max_bytes : OPIS_MAX_BYTES_DEFAULT;
+  int orientation;
   image_limits limits = {o && o->max_pixels ? o->max_pixels : OPIS_MAX_PIXELS_DEFAULT, !(o && o->no_orient)};
   if (size > max_bytes)
     return error_set(OPIS_ELIMIT, "%zu bytes are more than the limit of %llu", size, (unsigned long long)max_bytes);
-  return load(image, bytes, size, &limits);
+  return image_load(image, &orientation, bytes, size, &limits);
 }
 
 int opis_image_open_file(opis_image **image, const char *path, const opis_image_options *o)

@@ -29,6 +29,9 @@ typedef struct image_limits {
 /* A fresh picture of that size: 0, OPIS_EFORMAT for a size of 0, OPIS_ELIMIT, OPIS_ENOMEM. Checked before memory is taken. */
 int image_new(opis_image **out, uint64_t width, uint64_t height, const image_limits *limits);
 
+/* Whatever kind it is; *orientation tells EXIF's, whether the picture was turned (limits->orient) or not. */
+int image_load(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
+
 /* The loaders, one a file: 0, or an error whose message says what is wrong with the bytes. *orientation: EXIF's, 1 to 8. */
 int image_load_jpeg(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
 int image_load_png(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
