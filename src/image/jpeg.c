@@ -102,7 +102,7 @@ int image_load_jpeg(opis_image **out, int *orientation, const uint8_t *bytes, si
     return code;
   }
   image = fresh;
-  *orientation = limits->orient ? orientation_of(&c) : 1;
+  *orientation = orientation_of(&c);
   jpeg_start_decompress(&c);
   if (c.out_color_space != JCS_RGB) {
     line = malloc((size_t)c.output_width * 4);

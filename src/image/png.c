@@ -94,7 +94,7 @@ int image_load_png(opis_image **out, int *orientation, const uint8_t *bytes, siz
     rows[y] = image->rgb + (size_t)y * (size_t)image->width * 3;
   png_read_image(p, rows);
   png_read_end(p, info); /* the last checksums; an eXIf chunk may stand at the end */
-  *orientation = limits->orient ? orientation_of(p, info) : 1;
+  *orientation = orientation_of(p, info);
   free(rows);
   png_destroy_read_struct(&p, &info, NULL);
   *out = image;

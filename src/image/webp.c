@@ -60,7 +60,7 @@ int image_load_webp(opis_image **out, int *orientation, const uint8_t *bytes, si
     opis_image_free(image);
     return code;
   }
-  *orientation = limits->orient ? orientation_of(&data) : 1;
+  *orientation = orientation_of(&data);
   *out = image;
   return 0;
 }
