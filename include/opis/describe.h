@@ -23,7 +23,7 @@ enum opis_early_stopping {
 typedef struct opis_options {
   uint32_t version;          /* OPIS_OPTIONS_VERSION */
   int beams;                 /* num_beams: 1..64; 0: the model's. 1 is greedy search */
-  int max_length;            /* of the whole row, start token and prompt included; 0: the model's */
+  int max_length;            /* of the whole row, start token and prompt included; 0: the model's, or where it says nothing 20 new tokens */
   int min_length;            /* likewise; -1: the model's */
   double length_penalty;     /* NaN: the model's */
   int early_stopping;        /* enum opis_early_stopping */

@@ -91,6 +91,12 @@ static int make_prompt(call *c)
   generate_options *s = &c->g.search;
   if (c->model->max_new_tokens && !(c->o && c->o->max_length))
     s->max_length = (int)c->n_prompt + c->model->max_new_tokens;
+  else if (s->max_length == GENERATION_USUAL_LENGTH && !(c->o && c->o->max_length)) {
+    /* Nobody said anything: Transformers counts the new tokens then, up to the positions of a model without an encoder of its own configuration. */
+    s->max_length += (int)c->n_prompt;
+    if (c->model->captioner.takes_prompt && s->max_length > c->model->captioner.text.positions)
+      s->max_length = c->model->captioner.text.positions;
+  }
   if (c->model->min_new_tokens && !(c->o && c->o->min_length >= 0) && (int)c->n_prompt + c->model->min_new_tokens > s->min_length)
     s->min_length = (int)c->n_prompt + c->model->min_new_tokens;
   return 0;

@@ -10,7 +10,11 @@
 #include <opis/opis.h>
 #include <pthread.h>
 
-enum { ENGINE_MAX_ENDS = 16, ENGINE_BATCH = 8 /* pictures that go through encoder and decoder together */ };
+enum {
+  ENGINE_MAX_ENDS = 16,
+  ENGINE_BATCH = 8,            /* pictures that go through encoder and decoder together */
+  GENERATION_USUAL_LENGTH = 20 /* Transformers' max_length where nothing says another */
+};
 
 /* Generation settings with every value decided: the caller's, else the model's, else Transformers' defaults. */
 typedef struct generation {

@@ -6,15 +6,31 @@
 #include <math.h>
 #include <string.h>
 
-/* The first of the model's documents that has the key. */
+/* Transformers' defaults: a document that says the same says nothing, and the next one is asked. */
+static bool is_usual(const char *key, const json_t *v)
+{
+  static const struct {
+    const char *key;
+    double value;
+  } usual[] = {{"max_length", GENERATION_USUAL_LENGTH}, {"min_length", 0}, {"num_beams", 1}, {"no_repeat_ngram_size", 0}, {"length_penalty", 1}, {"repetition_penalty", 1}};
+  for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+    if (strcmp(usual[i].key, key) == 0)
+      return json_is_number(v) && json_number_value(v) == usual[i].value;
+  return strcmp(key, "early_stopping") == 0 && json_is_false(v);
+}
+
+/* The first of the model's documents that has something to say of the key. */
 static const json_t *setting(const captioner *m, const char *key)
 {
+  const json_t *same = NULL;
   for (size_t i = 0; i < sizeof m->settings / sizeof *m->settings; i++) {
     const json_t *v = json_object_get(m->settings[i], key);
-    if (v && !json_is_null(v))
+    if (v && !json_is_null(v) && !is_usual(key, v))
       return v;
+    if (v && !json_is_null(v))
+      same = v;
   }
-  return NULL;
+  return same;
 }
 
 static int wrong(const char *key)
@@ -104,9 +120,13 @@ static int refuse_unknown(const captioner *m)
 
 int generation_read(generation *g, const captioner *m)
 {
-  *g = (generation){
-    .search = {
-      .beams = 1, .max_length = 20, .length_penalty = 1.0, .early_stopping = OPIS_EARLY_STOPPING_FALSE, .repetition_penalty = 1.0, .candidates = 1, .vocab = m->text.vocab}};
+  *g = (generation){.search = {.beams = 1,
+                      .max_length = GENERATION_USUAL_LENGTH,
+                      .length_penalty = 1.0,
+                      .early_stopping = OPIS_EARLY_STOPPING_FALSE,
+                      .repetition_penalty = 1.0,
+                      .candidates = 1,
+                      .vocab = m->text.vocab}};
   generate_options *o = &g->search;
   int code = refuse_unknown(m);
   if (code == 0)
