@@ -27,6 +27,15 @@ static bool whole(const char *text, int64_t *value, int64_t min, int64_t max)
   return !errno && !*end && *value >= min && *value <= max;
 }
 
+/* What /openapi.json promises of it: at most 250 characters of UTF-8. */
+static bool searchable(const query_value *q)
+{
+  size_t characters = 0;
+  for (size_t i = 0; i < q->n; i++)
+    characters += ((unsigned char)q->value[i] & 0xc0) != 0x80;
+  return strlen(q->value) == q->n && characters <= 250 && utf8_valid(q->value, q->n);
+}
+
 static void list(void *user)
 {
   request *r = user;
@@ -37,10 +46,10 @@ static void list(void *user)
   int status = 0;
   for (size_t i = 0; i < r->n_query && status == 0; i++) {
     const query_value *q = &r->query[i];
-    if (strcmp(q->name, "search") == 0 && strlen(q->value) == q->n && q->n <= 1000 && utf8_valid(q->value, q->n))
+    if (strcmp(q->name, "search") == 0 && searchable(q))
       search = q->value;
     else if (strcmp(q->name, "search") == 0)
-      status = error_set(OPIS_EINVALID, "search: is no UTF-8 text of at most 1000 bytes");
+      status = error_set(OPIS_EINVALID, "search: is no UTF-8 text of at most 250 characters");
     else if (strcmp(q->name, "before") == 0 && !whole(q->value, &before, 1, INT64_MAX))
       status = error_set(OPIS_EINVALID, "before: is no id");
     else if (strcmp(q->name, "limit") == 0 && !whole(q->value, &limit, 1, 500))

@@ -27,6 +27,7 @@ const route route_table[] = {
   {"GET", "/openapi.json", ROUTE_OPEN, handle_openapi, NULL, NULL, "openapi", "This description", "200:Document 403:Error"},
   {"GET", "/", ROUTE_OPEN | ROUTE_ASSET, handle_page, NULL, NULL, "page", "The page", ""},
   {"GET", "/style.css", ROUTE_OPEN | ROUTE_ASSET, handle_page, NULL, NULL, "style", "", ""},
+  {"GET", "/theme.js", ROUTE_OPEN | ROUTE_ASSET, handle_page, NULL, NULL, "theme", "", ""},
   {"GET", "/app.js", ROUTE_OPEN | ROUTE_ASSET, handle_page, NULL, NULL, "script", "", ""},
   {"GET", "/words.js", ROUTE_OPEN | ROUTE_ASSET, handle_page, NULL, NULL, "words", "", ""},
   {"GET", "/attention.js", ROUTE_OPEN | ROUTE_ASSET, handle_page, NULL, NULL, "attention", "", ""},

@@ -178,6 +178,7 @@ def test_history(server):
     found = server.get('/v1/history?search=%D0%BA%D0%BE%D1%88').json['entries']
     assert [e['path'] for e in found] == ['Кошка.png'] and abs(found[0]['time'] - time.time()) < 60
     assert len(server.get('/v1/history?search=SMALL').json['entries']) == 3 and not server.get("/v1/history?search='%25").json['entries']
+    assert [server.get('/v1/history?search=' + '%D0%BA' * n).status for n in (250, 251)] == [200, 400] and server.get('/v1/history?search=%ff').status == 400
     assert server.request('DELETE', '/v1/history/%d' % found[0]['id']).status == 204
     assert server.request('DELETE', '/v1/history/%d' % found[0]['id']).status == 404
     assert server.request('DELETE', '/v1/history/x').status == 400 and server.get('/v1/history?limit=x').status == 400 and server.get('/v1/history?foo=1').status == 400
@@ -210,7 +211,7 @@ def test_openapi_has_every_route(server):
 
 
 def test_page_headers(server):
-    for path in ('/', '/app.js', '/style.css', '/words.js', '/attention.js', '/history.js', '/icon.svg'):
+    for path in ('/', '/theme.js', '/app.js', '/style.css', '/words.js', '/attention.js', '/history.js', '/icon.svg'):
         a = server.get(path)
         assert a.status == 200 and "default-src 'none'" in a.headers['Content-Security-Policy'] and a.headers['X-Content-Type-Options'] == 'nosniff'
         assert server.get(path, If_None_Match=a.headers['ETag']).status == 304

@@ -318,6 +318,16 @@ def test_themes(page):
     page.scheme('light')
 
 
+def test_a_dark_page_is_dark_from_its_first_paint(page, server):
+    script = page.cdp('Page.addScriptToEvaluateOnNewDocument', source='''document.addEventListener('readystatechange', () => {
+        if (document.readyState === 'interactive') window.first = document.documentElement.dataset.theme; })''')['identifier']
+    page.scheme('dark')
+    page.open(server.url + '/')
+    assert page.value('window.first') == 'dark' and page.value('document.getAnimations().length') == 0
+    page.cdp('Page.removeScriptToEvaluateOnNewDocument', identifier=script)
+    page.scheme('light')
+
+
 def history_is_searched_and_deleted(b, files):
     b.choose(files('Кошка.png', png(40, 30)), files('dog.png', png(40, 30)), files('third.png', png(40, 30)))
     b.until(DONE % 3)

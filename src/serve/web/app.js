@@ -6,6 +6,7 @@ import * as past from './history.js';
 const $ = (id) => document.getElementById(id);
 const PARALLEL = 3, TRIES = 20;
 const cards = [];
+const touch = window.matchMedia('(hover: none)');
 let info = { max_upload: 200 * 1024 * 1024 }, models = [], running = 0, serial = 0;
 
 /* Talking to the server */
@@ -216,7 +217,7 @@ class Card {
       }
       this.text.append(i ? ' ' : '', span);
     });
-    if (this.text.querySelector('.word') && !this.blind && !cards.some((c) => c.id < this.id && c.result)) this.extra.append(make('p', 'hint', word('look')));
+    if (this.text.querySelector('.word') && !this.blind && !cards.some((c) => c.id < this.id && c.result)) this.extra.append(make('p', 'hint', word(touch.matches ? 'tap' : 'look')));
   }
 
   look(w, attention) {
@@ -495,7 +496,6 @@ async function loadModels() {
 }
 
 async function start() {
-  applyTheme();
   choose(preferred());
   listen();
   try { info = await (await fetch('v1/info')).json(); } catch { banner(word('lost'), true); }

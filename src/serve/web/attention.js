@@ -30,11 +30,11 @@ export function draw(canvas, picture, weights, width, height) {
   small.height = height;
   const c = small.getContext('2d'), pixels = c.createImageData(width, height);
   weights.forEach((weight, i) => {
-    const v = ((weight - least) / range) ** 0.7;
+    const v = ((weight - least) / range) ** 1.1;
     pixels.data[4 * i] = 12 + 220 * v * v;
     pixels.data[4 * i + 1] = 12 + 130 * v * v;
     pixels.data[4 * i + 2] = 22;
-    pixels.data[4 * i + 3] = 255 * (v < 0.8 ? 0.74 * (1 - v) : 0.148 + (v - 0.8) * 0.5);
+    pixels.data[4 * i + 3] = 255 * (v < 0.8 ? 0.8 * (1 - v) : 0.16 + (v - 0.8) * 0.5);
   });
   c.putImageData(pixels, 0, 0);
   const target = canvas.getContext('2d');
