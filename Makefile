@@ -3,7 +3,7 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 export BUILD PYTHON
 
-.PHONY: all run test test-delivery lint interop interop-full asan tsan arm64 fuzz docker docker-archive deb dist wheel install clean format
+.PHONY: all run test test-delivery lint interop interop-full asan tsan arm64 fuzz docker docker-archive deb dist wheel jenkins-test checkout venv venv-check dependencies unit-tests data-quality install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -11,7 +11,7 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja: | packages-build
 	@meson setup $(BUILD) --buildtype=debugoptimized >/dev/null && echo "opis: configured in $(BUILD)"
 
-.PHONY: packages-build packages-test packages-container packages-deb
+.PHONY: packages-build packages-test packages-container packages-deb packages-jenkins
 packages-build:
 	@ci/install-packages ci/packages-build.txt
 packages-test:
@@ -23,14 +23,17 @@ packages-container:
 packages-deb:
 	@ci/install-packages ci/packages-build.txt ci/packages-deb.txt
 
+packages-jenkins:
+	@ci/install-packages ci/packages-build.txt ci/packages-jenkins.txt
+
 run: all ## build, and describe the photographs in examples/
 	@echo "$$ opis describe examples/*.jpg"
 	@$(BUILD)/opis describe examples/*.jpg
 
-test: packages-test ## every test that needs no peer; ends with "N passed, N failed"
+test: packages-test packages-jenkins ## every test that needs no peer; ends with "N passed, N failed"
 	@ci/test
 
-test-delivery: all packages-test packages-deb ## the container image and the packages: built, and tried
+test-delivery: all packages-test packages-deb packages-jenkins ## the container image, the packages, the pipeline: built, and tried
 	@ci/install-packages ci/packages-container.txt
 	@ci/test-delivery
 
@@ -60,6 +63,17 @@ docker: packages-container ## the container image localhost/opis
 
 docker-archive: packages-container ## the image as dist/opis-image.tar.gz
 	@ci/docker archive
+
+jenkins-test: packages-test packages-jenkins packages-container ## the Jenkinsfile, evaluated stage by stage in a clean clone
+	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/delivery/test_jenkins.py tests/delivery/test_jenkins_run.py
+
+# The steps of a pipeline (Jenkinsfile, .github/workflows/ci.yml)
+checkout venv venv-check dependencies: ## steps of a pipeline, with unit-tests and data-quality
+	@ci/pipeline $@
+unit-tests:
+	@ci/pipeline $@
+data-quality: all
+	@ci/pipeline $@
 
 deb: packages-deb ## the Debian packages of what is committed, in dist/
 	@ci/deb

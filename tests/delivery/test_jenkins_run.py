@@ -1,0 +1,17 @@
+"""Every step of the Jenkinsfile, run in a clean clone as Jenkins would: `make jenkins-test`."""
+from jenkins import ROOT, STAGES, Run
+
+
+def test_every_step_runs_in_a_clean_clone(tmp_path):
+    workspace, artifacts = tmp_path / "workspace", tmp_path / "artifacts"
+    workspace.mkdir()
+    artifacts.mkdir()
+    (workspace / "left-over").write_text("of the run before")
+    run = Run(workspace, "--scm", ROOT, "--artifacts", artifacts, timeout=3600)
+    output = "\n".join(run.all("output")[-60:])
+    assert run.status == 0 and run.all("result") == ["SUCCESS"], output + run.err
+    assert run.begun == STAGES
+    assert min(run.all("junit")) > 0 and len(run.all("junit")) == 2
+    kept = {p.name for p in artifacts.iterdir()}
+    assert {"data-quality.xml", "data-quality.html", "opis-image.tar.gz"} <= kept
+    assert list(workspace.iterdir()) == []
