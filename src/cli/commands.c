@@ -9,6 +9,7 @@ const cli_command *const cli_commands[] = {
   &cmd_data,
   &cmd_check,
   &cmd_eval,
+  &cmd_bench,
   &cmd_version,
   &cmd_help,
   NULL,

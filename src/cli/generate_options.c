@@ -39,7 +39,7 @@ int generate_option(const cli_args *a, int id, generate_settings *s)
   switch (id) {
   case 'm': s->model = a->value; break;
   case GENERATE_BEAMS: ok = cli_int(a, &g->beams, 1, 64); break;
-  case GENERATE_MAX_LENGTH: ok = cli_int(a, &g->max_length, 1, 1 << 20); break;
+  case GENERATE_LONGEST: ok = cli_int(a, &g->max_length, 1, 1 << 20); break;
   case GENERATE_MIN_LENGTH: ok = cli_int(a, &g->min_length, 0, 1 << 20); break;
   case GENERATE_LENGTH_PENALTY: ok = cli_double(a, &g->length_penalty, -1e30, 1e30); break;
   case GENERATE_EARLY_STOPPING: ok = early_stopping(a, g); break;

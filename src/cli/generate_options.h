@@ -8,7 +8,7 @@
 
 enum {
   GENERATE_BEAMS = 1000,
-  GENERATE_MAX_LENGTH,
+  GENERATE_LONGEST, /* decode/generate.h has a GENERATE_MAX_LENGTH */
   GENERATE_MIN_LENGTH,
   GENERATE_LENGTH_PENALTY,
   GENERATE_EARLY_STOPPING,
@@ -28,7 +28,7 @@ enum {
 #define GENERATE_SEARCH_OPTIONS                                                                                                                                                    \
   {'m', "model", "MODEL", "use this model: a name of 'opis model list', a hub folder, a GGUF file (default: $OPIS_MODEL, else opis-small)", CLI_COMPLETE_MODEL},                   \
     {GENERATE_BEAMS, "beams", "N", "keep the N best beginnings of a sentence while searching; 1 is greedy (default: the model's)", 0},                                             \
-    {GENERATE_MAX_LENGTH, "max-length", "N", "stop at N tokens, start token and prompt included (default: the model's)", 0},                                                       \
+    {GENERATE_LONGEST, "max-length", "N", "stop at N tokens, start token and prompt included (default: the model's)", 0},                                                          \
     {GENERATE_MIN_LENGTH, "min-length", "N", "do not end before N tokens", 0},                                                                                                     \
     {GENERATE_LENGTH_PENALTY, "length-penalty", "X", "divide a sentence's score by its length to the power X: above 0 favours longer ones", 0},                                    \
     {GENERATE_EARLY_STOPPING, "early-stopping", "[=never]", "stop when enough sentences have ended; with =never only when no better one can come", 0},                             \

@@ -25,7 +25,7 @@ static void say_nothing(j_common_ptr c)
   (void)c;
 }
 
-static int encode(unsigned char **jpeg, unsigned long *size, const uint8_t *rgb, int width, int height)
+int image_encode_jpeg(unsigned char **jpeg, unsigned long *size, const uint8_t *rgb, int width, int height)
 {
   struct jpeg_compress_struct c;
   failure f;
@@ -88,7 +88,7 @@ int image_thumbnail(strbuf *b, const char *path, int longest)
   uint8_t *small = malloc((size_t)w * (size_t)h * 3);
   e = small ? image_resize(small, w, h, image->rgb, image->width, image->height, 3, IMAGE_BILINEAR) : error_nomem();
   if (e == 0)
-    e = encode(&jpeg, &size, small, w, h);
+    e = image_encode_jpeg(&jpeg, &size, small, w, h);
   if (e == 0)
     e = put(b, jpeg, size);
   free(jpeg);

@@ -144,6 +144,7 @@ static void over(
 {
   over_job j = {c->k, a, out, q, packed, ldo, ldq, queries, keys, (queries + QUERIES - 1) / QUERIES, scores, whole_panels(keys) + NN_PANEL, weights};
   size_t work = (queries < QUERIES ? queries : QUERIES) * keys * (size_t)a->head_size * 2;
+  c->work.f32 += 4.0 * (double)queries * (double)keys * a->heads * a->head_size;
   pool_for(c->threads, (size_t)a->heads * j.tiles, 1 + 200000 / (work + 1), run_over, &j);
 }
 
@@ -207,5 +208,6 @@ void nn_attention_step(nn_context *c, const nn_attention *a, float *out, size_t 
   if (!j.scores)
     return;
   size_t work = longest * (size_t)a->head_size * 2;
+  c->work.f32 += 4.0 * (double)B * (double)longest * a->heads * a->head_size;
   pool_for(c->threads, B * (size_t)a->heads, 1 + 100000 / (work + 1), run_step, &j);
 }

@@ -37,6 +37,11 @@ int nn_context_check(const nn_context *c)
   return c->failed ? error_nomem() : 0;
 }
 
+nn_work nn_context_work(const nn_context *c)
+{
+  return c->work;
+}
+
 void *nn_scratch(nn_context *c, size_t size)
 {
   if (size > c->scratch_size) {

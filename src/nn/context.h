@@ -12,6 +12,7 @@ struct nn_context {
   void *scratch; /* grows to its largest use */
   size_t scratch_size;
   bool failed;
+  nn_work work; /* counted by whoever calls the layers, one thread at a time */
 };
 
 /* At least size bytes on a cache line, valid until the next call; NULL without memory. */

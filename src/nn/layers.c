@@ -117,6 +117,7 @@ void nn_depthwise_forward(nn_context *c, const nn_depthwise *d, float *y, int OH
 {
   depthwise_job j = {c->k, d, y, x, OW, H, W, pad_top, pad_left, activation};
   size_t work = (size_t)OW * (size_t)d->C * (size_t)d->k * (size_t)d->k;
+  c->work.f32 += 2.0 * OH * (double)work;
   pool_for(c->threads, (size_t)OH, 1 + 65536 / (work + 1), run_depthwise, &j);
 }
 

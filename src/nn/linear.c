@@ -255,6 +255,9 @@ void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, 
     t.p.nx = j.n;
   }
   size_t n = t.row_tiles * (size_t)((l->panels + PANELS_PER_TILE - 1) / PANELS_PER_TILE);
-  double work = (double)M * l->N * l->K; /* below some hundred thousand multiplications waking a thread costs more than it brings */
+  double work = (double)M * l->N * l->K;
+  *(l->q8 ? &c->work.q8 : &c->work.f32) += 2 * work;
+  c->work.weights += (double)l->N * l->K * (l->q8 ? 1 + 4.0 / NN_BLOCK : 4);
+  /* below some hundred thousand multiplications waking a thread costs more than it brings */
   pool_for(c->threads, n, work < 2e5 ? n : 1, run_tiles, &t);
 }

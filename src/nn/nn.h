@@ -24,6 +24,19 @@ pool *nn_context_pool(nn_context *c);
 /* 0, or OPIS_ENOMEM when scratch memory could not be had since the context was made: results since then are not to be used. Look once after a pass, not after each call. */
 int nn_context_check(const nn_context *c);
 
+/* What the layers of a context have been asked to do so far, for measuring: operations (a multiply-add is two) of 32-bit floats and of 8-bit integers, and the bytes of weights gone over. */
+typedef struct nn_work {
+  double f32, q8, weights;
+} nn_work;
+nn_work nn_context_work(const nn_context *c);
+
+/* What the processor can do at the very most, on all threads of the pool: operations a second with the instructions of the kernels in use, in registers; and bytes a second of reading so many
+ * bytes again and again, which come from the caches where they fit (as a model's weights do). Takes a tenth of a second. OPIS_ENOMEM. */
+typedef struct nn_peak {
+  double f32, q8, memory;
+} nn_peak;
+int nn_measure_peak(nn_peak *out, size_t bytes, pool *threads);
+
 /* ---- linear: y[M, N] = activation(x[M, K] W^T + bias) ---- */
 
 typedef struct nn_linear nn_linear;
