@@ -215,6 +215,23 @@ static int digest_of(uint8_t digest[32], const void *bytes, size_t size)
   return EVP_Digest(bytes, size, digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : error_set(OPIS_EINTERNAL, "SHA-256 is not to be had from libcrypto");
 }
 
+/* A mapped file, piece by piece: its pages are given back as soon as they are read, so that asking for the digest does not bring the whole file into memory. */
+static int digest_of_map(uint8_t digest[32], const struct model_map *map)
+{
+  enum { PIECE = 4 << 20 };
+  EVP_MD_CTX *c = EVP_MD_CTX_new();
+  bool ok = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
+  for (size_t at = 0; ok && at < map->map.size; at += PIECE) {
+    size_t n = map->map.size - at < PIECE ? map->map.size - at : PIECE;
+    ok = EVP_DigestUpdate(c, map->map.data + at, n) == 1;
+    if (map->file) /* the embedded model's bytes are the program's own */
+      madvise((void *)(uintptr_t)(map->map.data + at), n, MADV_DONTNEED);
+  }
+  ok = ok && EVP_DigestFinal_ex(c, digest, NULL) == 1;
+  EVP_MD_CTX_free(c);
+  return ok ? 0 : error_set(OPIS_EINTERNAL, "SHA-256 is not to be had from libcrypto");
+}
+
 int model_files_sha256(char hex[65], const model_files *m)
 {
   uint8_t *digests = malloc(32 * (m->n_maps + 1)), all[32];
@@ -222,7 +239,7 @@ int model_files_sha256(char hex[65], const model_files *m)
     return error_nomem();
   int code = 0;
   for (size_t i = 0; code == 0 && i < m->n_maps; i++)
-    code = digest_of(digests + 32 * i, m->maps[i].map.data ? m->maps[i].map.data : (const uint8_t *)"", m->maps[i].map.size);
+    code = digest_of_map(digests + 32 * i, &m->maps[i]);
   if (code == 0 && m->n_maps == 1)
     memcpy(all, digests, 32);
   else if (code == 0)
