@@ -43,7 +43,7 @@ static void figure(strbuf *b, const check_set *set, const char *path, const char
 static void summary(strbuf *b, const check_set *set, const check_settings *s, const check_finding **sorted, const size_t *first)
 {
   size_t failures = check_failures(set, s);
-  strbuf_printf(b, "<p>%zu pictures%s", set->n, set->has_captions ? "" : "");
+  strbuf_printf(b, "<p>%zu pictures", set->n);
   if (set->has_captions)
     strbuf_printf(b, ", %zu captions", set->captions.n);
   strbuf_printf(b, ". <b class=\"%s\">%zu findings make the data unusable.</b></p>\n<table><tr><th class=\"n\">found</th><th>check</th><th></th><th></th></tr>\n",

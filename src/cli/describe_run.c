@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 8, WINDOW = 4 * BATCH };
+enum { BATCH = 8, WINDOW = 2 * BATCH };
 static const size_t BYTES_IN_FLIGHT = (size_t)192 << 20; /* decoded pixels beyond which no further picture is begun */
 
 typedef struct slot {

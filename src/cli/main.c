@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include <locale.h>
+#include <malloc.h>
 #include <string.h>
 
 static const cli_command *find(const cli_command *const *commands, const char *name)
@@ -18,6 +19,9 @@ int main(int argc, char **argv)
   char name[64] = "opis";
   const cli_command *at = &program;
   setlocale(LC_CTYPE, "C.UTF-8");
+  /* Pictures come and go on several threads: their memory goes back to the system at once, instead of staying with each thread. */
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  mallopt(M_ARENA_MAX, 2);
   argc--;
   argv++;
   while (at->commands) {

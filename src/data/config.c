@@ -136,8 +136,9 @@ static char *home_folder(void)
   const char *home = getenv("HOME");
   if (home && *home)
     return strdup(home);
-  struct passwd *p = getpwuid(getuid());
-  return strdup(p ? p->pw_dir : "/");
+  struct passwd entry, *p = NULL;
+  char text[1024];
+  return strdup(getpwuid_r(getuid(), &entry, text, sizeof text, &p) == 0 && p ? p->pw_dir : "/");
 }
 
 /* Where DVC looks: $DVC_SYSTEM_CONFIG_DIR, else the first of XDG_CONFIG_DIRS; $DVC_GLOBAL_CONFIG_DIR, else XDG_CONFIG_HOME. */

@@ -78,7 +78,7 @@ int gitignore_check_untracked(repo *r, const char *rel)
 
 int gitignore_add(repo *r, const char *rel)
 {
-  bool ignored;
+  bool ignored = false;
   strbuf text;
   char *path, *file, *line;
   size_t begin, end;

@@ -35,8 +35,8 @@ int lock_take(repo *r)
     else if (clock_seconds() - start > WAIT_SECONDS) {
       ssize_t n = pread(r->lock, pid, sizeof pid - 1, 0);
       pid[n > 0 ? n : 0] = '\0';
-      code =
-        error_set(OPIS_EBUSY, "%s: another opis or DVC (process %s) is at work in this repository; wait for it to end", path, strtok(pid, " \n") ? strtok(pid, " \n") : "unknown");
+      pid[strspn(pid, "0123456789 ")] = '\0';
+      code = error_set(OPIS_EBUSY, "%s: another opis or DVC (process %s) is at work in this repository; wait for it to end", path, pid[0] ? pid : "unknown");
     } else
       nanosleep(&(struct timespec){0, 50 * 1000 * 1000}, NULL);
     if (code == 0 && repo_cancelled(r))

@@ -254,9 +254,10 @@ int odb_keep(odb_temporary *t, odb *db, const oid *o)
   if (fchmod(t->fd, 0444) != 0 && errno != EPERM && errno != EOPNOTSUPP)
     code = error_set_errno("%s/%s", db->path, key);
   if (code == 0 && renameat(db->fd, t->name, db->fd, key) != 0) {
-    if (errno != ENOENT)
-      code = error_set_errno("%s/%s", db->path, key);
-    else if ((code = make_folder(db, folder)) == 0 && renameat(db->fd, t->name, db->fd, key) != 0)
+    bool missing = errno == ENOENT; /* the folder of its first two digits */
+    if (missing)
+      code = make_folder(db, folder);
+    if (code == 0 && (!missing || renameat(db->fd, t->name, db->fd, key) != 0))
       code = error_set_errno("%s/%s", db->path, key);
   }
   if (code < 0) {

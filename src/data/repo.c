@@ -76,7 +76,7 @@ int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
     code = error_nomem();
   else if (!(r->root = find_above(cwd, ".dvc", true)))
     code = error_set(OPIS_ENOTFOUND, "%s: not inside of a DVC repository; 'opis data init' makes one", cwd);
-  else if (asprintf(&r->dvc, "%s/.dvc", r->root) < 0)
+  if (code == 0 && asprintf(&r->dvc, "%s/.dvc", r->root) < 0)
     code = error_nomem();
   if (code == 0)
     code = config_load(&r->config, r->dvc);

@@ -162,10 +162,8 @@ int yaml_parse(yaml_node **out, const char *bytes, size_t n, const char *what)
     }
   }
   yaml_parser_delete(&r.parser);
-  if (code < 0) {
-    yaml_node_free(*out);
-    *out = NULL;
-  } else if (*out && (*out)->kind == YAML_SCALAR && (*out)->plain && (*out)->length == 0) {
+  bool empty = *out && (*out)->kind == YAML_SCALAR && (*out)->plain && (*out)->length == 0;
+  if (code < 0 || empty) {
     yaml_node_free(*out);
     *out = NULL;
   }

@@ -12,7 +12,7 @@
 
 enum {
   ENGINE_MAX_ENDS = 16,
-  ENGINE_BATCH = 8,            /* pictures that go through encoder and decoder together */
+  ENGINE_BATCH = 4,            /* pictures that go through encoder and decoder together */
   GENERATION_USUAL_LENGTH = 20 /* Transformers' max_length where nothing says another */
 };
 

@@ -306,7 +306,7 @@ static bool is_installed(const pull *p)
   const char *commit = json_string_value(json_object_get(p->installed, "commit")), *file;
   json_t *entry;
   bool whole = commit && strcmp(commit, p->commit) == 0;
-  if (whole)
+  if (whole) {
     json_object_foreach(json_object_get(p->installed, "files"), file, entry)
     {
       char *path;
@@ -315,6 +315,7 @@ static bool is_installed(const pull *p)
       whole &= file_exists(path);
       free(path);
     }
+  }
   return whole;
 }
 
