@@ -113,7 +113,7 @@ static const added_token *find_added(const tokenizer *t, bool normalized, const 
   return NULL;
 }
 
-/* Splits text at the added tokens of one sort; what is between them goes to `rest`. */
+/* Splits text at the added tokens of one sort; what is between them goes to `rest`. The white space that an rstrip takes is still searched: a token that begins in it counts. */
 static int split_added(encoding *e, bool normalized, const char *text, size_t n, int (*rest)(encoding *e, const char *text, size_t n))
 {
   bool first[256] = {false};
@@ -134,7 +134,6 @@ static int split_added(encoding *e, bool normalized, const char *text, size_t n,
       while ((*from & 0xC0) == 0x80);
     for (const char *q = to; a->rstrip && q < end && unicode_is_space(utf8_next(&q)); to = q) {
     }
-    p = to;
     if (from > done)
       status = rest(e, done, (size_t)(from - done));
     if (status == 0)

@@ -9,7 +9,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from transformers import BertTokenizerFast, GPT2TokenizerFast
+from transformers import AddedToken, BertTokenizerFast, GPT2TokenizerFast
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 N = 20000 if os.environ.get("OPIS_INTEROP") == "full" else 3000
@@ -56,3 +56,44 @@ def test_same_as_transformers(name, kind, plain, tmp_path):
         if a != want:
             wrong.append((q, a, want))
     assert not wrong, f"{len(wrong)} of {len(questions)} differ: " + "\n".join(json.dumps(w) for w in wrong[:12])
+
+
+@pytest.mark.parametrize("files", ["tokenizer.json", "added_tokens_decoder", "added_tokens.json"])
+@pytest.mark.parametrize("seed", range(20 if os.environ.get("OPIS_INTEROP") == "full" else 4))
+@pytest.mark.parametrize("name,kind", [("vit-gpt2", GPT2TokenizerFast), ("blip", BertTokenizerFast)], ids=["gpt2", "bert"])
+def test_added_tokens(name, kind, seed, files, tmp_path):
+    """lstrip, rstrip, single_word, normalized and special in every mixture, from each of the files that hold them."""
+    r = random.Random(f"{name}{seed}")
+    made = kind.from_pretrained(GOLDEN / name)
+    contents = ["<pic>", "<Cap>", "[MAN]", "riding", "wave rider", "é!", "日本", "##x"]
+    for content in r.sample(contents, 5):
+        flags = {f: r.random() < 0.4 for f in ("lstrip", "rstrip", "single_word", "special")}
+        made.add_tokens([AddedToken(content, normalized=r.random() < 0.5, **flags)], special_tokens=flags["special"])
+    made.save_pretrained(tmp_path)
+    if files != "tokenizer.json":
+        (tmp_path / "tokenizer.json").unlink()
+        for n in ("vocab.json", "merges.txt", "vocab.txt"):
+            if (GOLDEN / name / n).exists():
+                shutil.copy(GOLDEN / name / n, tmp_path / n)
+    if files == "added_tokens.json":
+        path = tmp_path / "tokenizer_config.json"
+        config = json.loads(path.read_text())
+        added = config.pop("added_tokens_decoder")
+        path.write_text(json.dumps(config))
+        before = len((GOLDEN / name / "vocab.txt").read_text().splitlines()) if name == "blip" else len(json.loads((GOLDEN / name / "vocab.json").read_text()))
+        (tmp_path / "added_tokens.json").write_text(json.dumps({t["content"]: int(i) for i, t in added.items() if int(i) >= before}))
+    theirs = kind.from_pretrained(tmp_path)
+    words = contents + ["a", "man", "x", " ", "  ", "\t", ".", "RIDING", "driving", "_riding", "É!", "日", "<cap>"]
+    texts = ["".join(r.choice(words) + r.choice(["", " "]) for _ in range(r.randrange(1, 10))) for _ in range(N // 4)]
+    rows = [theirs.encode(t, add_special_tokens=False) for t in texts]
+    questions = texts + [{"ids": row, "skip": i % 2 == 0} for i, row in enumerate(rows)]
+    tool = Path(os.environ["OPIS"]).parent / "tests" / "tools" / "tokenizer_tool"
+    run = subprocess.run([tool, tmp_path], input="".join(json.dumps(q) + "\n" for q in questions), capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in run.stdout.split("\n")[:-1]]
+    wrong = []
+    for q, a in zip(questions, answers):
+        want = {"ids": theirs.encode(q, add_special_tokens=False)} if isinstance(q, str) else {"text": theirs.decode(q["ids"], skip_special_tokens=q["skip"])}
+        if a != want:
+            wrong.append((q, a, want))
+    flags_ = {str(i): str(t) for i, t in theirs.added_tokens_decoder.items()}
+    assert not wrong, f"{len(wrong)} of {len(questions)} differ: " + "\n".join(json.dumps(w, ensure_ascii=False) for w in wrong[:6]) + f"\n{flags_}"
