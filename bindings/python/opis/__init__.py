@@ -12,7 +12,7 @@ import os
 import threading
 from ctypes import byref, c_size_t, c_void_p
 from dataclasses import dataclass, field
-from typing import Any, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 from . import _native
 from ._native import lib as _lib
@@ -140,9 +140,10 @@ Picture = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, Any]
 _EARLY = {False: 0, True: 1, "never": 2}
 
 
-def _options(given: dict) -> Tuple[_native.Options, dict]:
+def _options(given: Dict[str, Any]) -> Tuple[_native.Options, Dict[str, Any]]:
     """opis_options from keyword arguments, and what must stay alive while they are used."""
-    o, alive = _native.options(), {}
+    o = _native.options()
+    alive: Dict[str, Any] = {}
     for name, value in given.items():
         if value is None:
             continue
@@ -191,15 +192,15 @@ class Model:
 
     @property
     def name(self) -> str:
-        return _lib.opis_model_name(self._pointer).decode("utf-8", "replace")
+        return str(_lib.opis_model_name(self._pointer), "utf-8", "replace")
 
     @property
     def family(self) -> str:
-        return _lib.opis_model_family(self._pointer).decode()
+        return str(_lib.opis_model_family(self._pointer), "utf-8")
 
     @property
     def sha256(self) -> str:
-        return _lib.opis_model_sha256(self._pointer).decode()
+        return str(_lib.opis_model_sha256(self._pointer), "utf-8")
 
     @property
     def parameters(self) -> int:
@@ -261,7 +262,7 @@ def _description(d: c_void_p) -> Description:
     return Description(candidates, _lib.opis_description_width(d), _lib.opis_description_height(d))
 
 
-_models: dict = {}
+_models: Dict[Any, Model] = {}
 _models_lock = threading.Lock()
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import resource
+import subprocess
+import sys
 import threading
 
 import opis
@@ -111,6 +113,22 @@ def test_many_threads():
     for t in threads:
         t.join()
     assert not wrong
+
+
+def test_other_threads_run_while_it_works(tmp_path):
+    """The library waits for a pipe that only another thread fills: were Python's lock held, both would wait for ever."""
+    script = """
+import opis, os, shutil, sys, threading
+os.mkfifo(sys.argv[2])
+def fill():
+    with open(sys.argv[1], "rb") as source, open(sys.argv[2], "wb") as pipe:
+        shutil.copyfileobj(source, pipe)
+sys.setswitchinterval(1e6)
+threading.Thread(target=fill).start()
+print(opis.generate_image_description(sys.argv[2]))
+"""
+    done = subprocess.run([sys.executable, "-c", script, PICTURES / "cat.jpg", tmp_path / "pipe"], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == WORDS["cat.jpg"], done.stderr
 
 
 def memory():
