@@ -2,7 +2,7 @@
  *
  *   check_settings     what is looked for, and from where on it counts (settings.c, config.c)
  *   check_scan         walks the folder and measures every picture, on all cores, with an index of what it measured before (scan.c, index.c)
- *   check_find_*       findings: of pictures, names, duplicates
+ *   check_find_*       findings: of pictures, names, duplicates, captions
  *   check_accept       takes out what a baseline accepts
  *   check_report_*     text, JSON, JUnit XML, HTML
  *
@@ -46,6 +46,22 @@ enum check_key_number {
   KEY_RESERVED_NAME,
   KEY_NOT_NFC,
   KEY_EMPTY_FOLDER,
+  /* captions */
+  KEY_UNREADABLE_CAPTION,
+  KEY_EMPTY_CAPTION,
+  KEY_INVALID_UTF8,
+  KEY_CONTROL_CHARACTERS,
+  KEY_MOJIBAKE,
+  KEY_MIXED_SCRIPTS,
+  KEY_CAPTION_LENGTH,
+  KEY_WORD_REPETITION,
+  KEY_SAME_BEGINNING,
+  KEY_REPEATED_CAPTION,
+  KEY_CAPTION_TWICE,
+  KEY_FEW_CAPTIONS,
+  KEY_MISSING_CAPTION,
+  KEY_ORPHAN_CAPTION,
+  KEY_MISSING_PICTURE,
   CHECK_KEYS
 };
 
@@ -98,9 +114,15 @@ typedef struct check_file {
   bool measured;
 } check_file;
 
+/* A caption's words as they are compared: case and punctuation put aside, one space between. */
+typedef struct check_words {
+  const char *text;
+  size_t length, n; /* bytes, words */
+} check_words;
+
 typedef struct check_finding {
   int key;
-  const char *path;    /* of a picture; a caption's with "#N" for its line; "" for the whole set */
+  const char *path;    /* of a picture; a caption's with "#N", its number among those of the picture, from 0; "" for the whole set */
   const char *message; /* UTF-8, one line */
   bool accepted;       /* by the baseline */
 } check_finding;
@@ -141,7 +163,9 @@ typedef struct check_set {
   size_t n_empty;
   captions captions;
   bool has_captions;
-  size_t *caption_file; /* [captions.n] index of the picture, SIZE_MAX: none */
+  size_t *caption_file;       /* [captions.n] index of the picture, SIZE_MAX: none */
+  uint32_t *caption_number;   /* [captions.n] its number among those of its picture */
+  check_words *caption_words; /* [captions.n] */
   check_split *splits;
   size_t n_splits;
   check_finding *findings;
@@ -182,6 +206,10 @@ bool check_flagged(const check_settings *s, const check_file *f, int key, double
 int check_find_pictures(check_set *set, const check_settings *s);                  /* pictures.c */
 int check_find_names(check_set *set, const check_settings *s);                     /* names.c */
 int check_find_duplicates(check_set *set, const check_settings *s, pool *threads); /* groups.c */
+
+/* Reads a caption file into the set. Pictures are found by path, else by file name, else by what stands before the extension, where only one picture has it. lines.c */
+int check_read_captions(check_set *set, const char *file);
+int check_find_captions(check_set *set, const check_settings *s); /* captions.c, words.c */
 
 /* Pairs of hashes at most `distance` bits apart, told by their places; from several threads, but one at a time. hash.c */
 int check_near_hashes(const uint64_t *hashes, size_t n, int distance, pool *threads, void (*pair)(void *user, size_t a, size_t b), void *user);

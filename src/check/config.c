@@ -85,6 +85,8 @@ static int entry(const config *c, const yaml_node_t *key, yaml_node_t *value)
   check_settings *s = c->s;
   if (!name || !value)
     return wrong(c, key, "a key is wanted here");
+  if (strcmp(name, "captions") == 0)
+    return path(c, &s->captions, value);
   if (strcmp(name, "baseline") == 0)
     return path(c, &s->baseline, value);
   if (strcmp(name, "set") == 0)
@@ -93,7 +95,7 @@ static int entry(const config *c, const yaml_node_t *key, yaml_node_t *value)
     return fail_on(c, value);
   if (strcmp(name, "require") == 0)
     return scalar(value) && check_settings_require(s, scalar(value)) == 0 ? 0 : wrong(c, value, scalar(value) ? opis_error_message() : "a format is wanted here");
-  return wrong(c, key, "unknown; require, fail_on, set and baseline are known");
+  return wrong(c, key, "unknown; captions, require, fail_on, set and baseline are known");
 }
 
 int check_config_read_memory(check_settings *s, const char *bytes, size_t size, const char *name, const char *folder)

@@ -11,11 +11,23 @@
 
 enum { MOST_FIGURES = 24, MOST_GROUPS = 40, MOST_IN_GROUP = 8, MOST_LINES = 1000, STEPS = 24 };
 
+/* The picture that a finding is about: "a.jpg", or "a.jpg#2" of a caption. SIZE_MAX: none of the folder. */
+static size_t file_of(const check_set *set, const char *path)
+{
+  size_t i = check_file_find(set, path);
+  const char *sharp = strrchr(path, '#');
+  char *alone = i == SIZE_MAX && sharp ? strndup(path, (size_t)(sharp - path)) : NULL;
+  if (alone)
+    i = check_file_find(set, alone);
+  free(alone);
+  return i;
+}
+
 static void picture(strbuf *b, const check_set *set, const char *path)
 {
   char *whole;
-  size_t before = b->n;
-  if (path_join(&whole, set->root, path) < 0)
+  size_t before = b->n, i = file_of(set, path);
+  if (i == SIZE_MAX || path_join(&whole, set->root, set->files[i].path) < 0)
     return;
   strbuf_puts(b, "<img alt=\"\" src=\"");
   int e = image_thumbnail(b, whole, 200);

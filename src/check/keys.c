@@ -32,6 +32,23 @@ const check_key check_keys[CHECK_KEYS] = {
   [KEY_RESERVED_NAME] = {"reserved_name", "Names that break elsewhere", "a name that Windows cannot have", false, NONE},
   [KEY_NOT_NFC] = {"not_nfc", "Names not in NFC", "a name not in Unicode's composed form, or not UTF-8 at all", false, NONE},
   [KEY_EMPTY_FOLDER] = {"empty_folder", "Empty folders", "no picture in the set, or a folder with nothing in it", true, NONE},
+  [KEY_UNREADABLE_CAPTION] = {"unreadable_caption", "Lines without a caption", "a place in the caption file that has no picture or no caption where there should be one", true,
+    NONE},
+  [KEY_EMPTY_CAPTION] = {"empty_caption", "Empty captions", "no letter and no digit in it", true, NONE},
+  [KEY_INVALID_UTF8] = {"invalid_utf8", "Captions not in UTF-8", "bytes that are no UTF-8, at which most programs stop", true, NONE},
+  [KEY_CONTROL_CHARACTERS] = {"control_characters", "Control characters", "characters that are not seen: control codes, line breaks, changes of direction", false, NONE},
+  [KEY_MOJIBAKE] = {"mojibake", "Garbled letters", "UTF-8 that was taken for another encoding on its way, or letters lost", false, NONE},
+  [KEY_MIXED_SCRIPTS] = {"mixed_scripts", "Mixed scripts",
+    "letters of several scripts, such as a Cyrillic one that looks like a Latin one, or of another script than nearly all captions", false, NONE},
+  [KEY_CAPTION_LENGTH] = {"caption_length", "Unusual length", "far more or far fewer words than the others (threshold: times the interquartile range)", false, 3, 0, 100},
+  [KEY_WORD_REPETITION] = {"word_repetition", "Repeated words", "the same words again and again, one after the other (threshold: how many times)", false, 2, 2, 100},
+  [KEY_SAME_BEGINNING] = {"same_beginning", "The same beginning", "captions that begin with the same four words (threshold: what share of all)", false, 0.25, 0, 1},
+  [KEY_REPEATED_CAPTION] = {"repeated_caption", "Captions of several pictures", "the same words for other pictures, too (threshold: of how many pictures)", false, 2, 2, 1000000},
+  [KEY_CAPTION_TWICE] = {"caption_twice", "Captions said twice", "the same words twice for one picture", false, NONE},
+  [KEY_FEW_CAPTIONS] = {"few_captions", "Fewer captions than usual", "fewer captions than most pictures have", false, NONE},
+  [KEY_MISSING_CAPTION] = {"missing_caption", "Pictures without a caption", "no caption for this picture", true, NONE},
+  [KEY_ORPHAN_CAPTION] = {"orphan_caption", "Captions without a picture", "captions of a picture that is not in the folder", true, NONE},
+  [KEY_MISSING_PICTURE] = {"missing_picture", "Missing pictures", "named, but not in the folder", true, NONE},
 };
 
 int check_key_find(const char *name)

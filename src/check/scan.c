@@ -263,6 +263,8 @@ void check_set_free(check_set *set)
   free_strings(set->empty_folders, set->n_empty);
   captions_free(&set->captions);
   free(set->caption_file);
+  free(set->caption_number);
+  free(set->caption_words);
   for (size_t i = 0; i < set->n_splits; i++) {
     free(set->splits[i].names);
     free(set->splits[i].files);

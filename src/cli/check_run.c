@@ -49,6 +49,10 @@ static int find_all(check_set *set, const check_settings *s, pool *threads)
     e = check_find_names(set, s);
   if (e == 0)
     e = check_find_duplicates(set, s, threads);
+  if (e == 0 && s->captions)
+    e = check_read_captions(set, s->captions);
+  if (e == 0 && s->captions)
+    e = check_find_captions(set, s);
   return e;
 }
 

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REQUIRE = 256, FAIL_ON, REPORT, SET, BASELINE, CONFIG, INDEX, THREADS, MAX_PIXELS, MAX_BYTES, LIST };
+enum { CAPTIONS = 256, REQUIRE, FAIL_ON, REPORT, SET, BASELINE, CONFIG, INDEX, THREADS, MAX_PIXELS, MAX_BYTES, LIST };
 
 static const cli_option options[] = {
+  {CAPTIONS, "captions", "FILE", "look at the captions in FILE, too: a token file, Karpathy or COCO JSON, CSV, JSONL, or a folder of .txt files", CLI_COMPLETE_FILE},
   {REQUIRE, "require", "FORMAT", "every picture must be of FORMAT by name and content: jpeg, png, webp, ...", 0},
   {FAIL_ON, "fail-on", "KEYS|none", "which findings make the exit status 1: keys with commas, default, all, none", 0},
   {REPORT, "report", "html=F|json=F|junit=F", "also write a report; '-' as F is standard output, instead of the text", 0},
@@ -28,6 +29,7 @@ static const cli_option options[] = {
 
 static const cli_example examples[] = {
   {"opis check photos", "everything about the pictures below a folder"},
+  {"opis check photos --captions captions.token.txt", "and what is said of them"},
   {"opis check photos --require jpeg --report junit=check.xml --report html=check.html", "for a build server, with a page to look at"},
   {"opis check photos --fail-on default,exact_duplicates --set dark=0.2 --set similar=off", "what counts, and from where on"},
   {"opis check photos --report json=accepted.json; opis check photos --baseline accepted.json", "only what is new since"},
@@ -63,6 +65,7 @@ static bool set_option(const cli_args *a, int id, check_run *r)
   check_settings *s = &r->settings;
   int e = 0;
   switch (id) {
+  case CAPTIONS: return replace(&s->captions, a->value);
   case BASELINE: return replace(&s->baseline, a->value);
   case INDEX: r->index = a->value; return true;
   case THREADS: return cli_int(a, &r->threads, 1, 1024);
@@ -150,7 +153,7 @@ const cli_command cmd_check = {
     "Looks at every picture below DIR (default: here) and says what is wrong: broken files, extensions that lie, duplicates, pictures that are dark, blurred, of odd size. "
     "Scores and flags of the common checks are those of cleanvision 0.3.7.\n\n"
     "The exit status is 1 when something is found that makes data unusable: unreadable, truncated, an extension that lies, "
-    "an empty folder. Matters of taste are told and do not count, unless --fail-on says so. --list shows all checks.",
+    "an empty folder, captions that are missing, empty or of no picture. Matters of taste are told and do not count, unless --fail-on says so. --list shows all checks.",
   .options = options,
   .examples = examples,
   .run = run,

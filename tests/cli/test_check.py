@@ -1,5 +1,7 @@
 """opis check on a folder with one fault of every kind, and on one with none."""
 import json
+import pathlib
+import re
 import shutil
 import xml.etree.ElementTree
 
@@ -150,3 +152,16 @@ def test_index_notices_changes(clean, tmp_path):
 
 def test_no_folder(tmp_path):
     assert run("check", tmp_path / "no").status == 3
+
+
+def test_the_page_lists_every_check_with_its_threshold():
+    """docs/check.md and --list: the same keys, thresholds and exit statuses."""
+    rows = [line.strip("|").split("|") for line in (pathlib.Path(__file__).parents[2] / "docs" / "check.md").read_text().splitlines() if line.startswith("| `")]
+    written = {}
+    for keys, thresholds, _, fails in rows:
+        names = re.findall(r"`(\w+)`", keys)
+        numbers = [t.strip() for t in thresholds.split(",")]
+        for i, name in enumerate(names):
+            written[name] = (numbers[i] if len(numbers) == len(names) else "", "fails" if "yes" in fails else "")
+    listed = {line.split()[0]: (line[21:28].strip(), line[28:34].strip()) for line in run("check", "--list").out.splitlines()}
+    assert written == listed
