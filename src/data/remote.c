@@ -13,6 +13,9 @@ static const struct transport {
 } transports[] = {
   {"", remote_folder_open},
   {"file", remote_folder_open},
+  {"http", remote_http_open},
+  {"https", remote_http_open},
+  {"s3", remote_s3_open},
 };
 
 const char *remote_setting(const remote_settings *s, const char *key)
@@ -32,6 +35,23 @@ bool remote_setting_bool(const remote_settings *s, const char *key, bool otherwi
   return false;
 }
 
+/* A copy that may be shown: "https://user:password@host/path" without the password. */
+static char *showable(const char *url)
+{
+  const char *host = strstr(url, "://"), *at = NULL, *colon;
+  char *shown = strdup(url);
+  if (!shown || !host)
+    return shown;
+  host += 3;
+  for (const char *p = host; *p && *p != '/'; p++)
+    if (*p == '@')
+      at = p;
+  colon = at ? memchr(host, ':', (size_t)(at - host)) : NULL;
+  if (colon)
+    memmove(shown + (colon - url), shown + (at - url), strlen(at) + 1);
+  return shown;
+}
+
 int remote_open(remote **out, const char *name, const char *url, const remote_settings *settings)
 {
   *out = NULL;
@@ -45,7 +65,7 @@ int remote_open(remote **out, const char *name, const char *url, const remote_se
     if (code < 0)
       return code;
     r->name = strdup(name);
-    r->url = strdup(url);
+    r->url = showable(url);
     *out = r;
     if (r->name && r->url)
       return 0;
@@ -53,7 +73,7 @@ int remote_open(remote **out, const char *name, const char *url, const remote_se
     *out = NULL;
     return error_nomem();
   }
-  return error_set(OPIS_EUNSUPPORTED, "%s: no transport for %.*s:// in this version", url, (int)n, url);
+  return error_set(OPIS_EUNSUPPORTED, "remote '%s': no transport for %.*s:// in this version", name, (int)n, url);
 }
 
 void remote_close(remote *r)

@@ -13,7 +13,7 @@
 
 typedef struct remote remote;
 
-/* What a caller may want to know during a long request, and how it stops one. Both may be NULL; both are called from the thread that made the request. */
+/* What a caller may want to know during a long request, and how it stops one. Both may be NULL; both are called from the thread that made the request, or from threads that it started. */
 typedef struct remote_io {
   void (*moved)(void *user, uint64_t bytes); /* so many more bytes have gone over (may be taken back by none: count what is sent for good) */
   int (*cancelled)(void *user);              /* not 0: give up soon, with OPIS_ECANCELLED */
@@ -69,7 +69,7 @@ typedef struct remote_ops {
 struct remote {
   const remote_ops *ops;
   char *name; /* the remote's name in the config; "" for a bare URL. Owned by remote_open and remote_close */
-  char *url;  /* as configured, the path of a folder made absolute. The same */
+  char *url;  /* as configured but for a password in it, the path of a folder made absolute. The same */
 };
 
 /* The remote's settings: the keys of its section in the merged config (all levels), such as "url", "endpointurl", "access_key_id", "password". Values are NUL-terminated and live as long as
@@ -92,5 +92,7 @@ void remote_close(remote *r);
 
 /* The transports. */
 remote_open_fn remote_folder_open; /* a path, file:// */
+remote_open_fn remote_http_open;   /* http://, https:// */
+remote_open_fn remote_s3_open;     /* s3://BUCKET/PATH */
 
 #endif

@@ -272,13 +272,15 @@ static struct curl_slist *add(struct curl_slist *list, const char *line, bool *f
   return list;
 }
 
-static struct curl_slist *make_headers(const transfer *t, bool *failed)
+static struct curl_slist *make_headers(const transfer *t, const strbuf *own, bool *failed)
 {
   const http_request *q = t->request;
   struct curl_slist *list = NULL;
   char line[512];
   for (size_t i = 0; q->headers && q->headers[i]; i++)
     list = add(list, q->headers[i], failed);
+  for (size_t at = 0; at < own->n; at += strlen(own->s + at) + 1)
+    list = add(list, own->s + at, failed);
   if (q->body_size)
     list = add(list, "Expect:", failed); /* a server that does not answer it costs a second each time */
   if (t->asked > 0) {
@@ -290,6 +292,22 @@ static struct curl_slist *make_headers(const transfer *t, bool *failed)
     }
   }
   return list;
+}
+
+static void set_trust(CURL *c, const http_trust *t)
+{
+  lib.easy_setopt(c, CURLOPT_CONNECTTIMEOUT, t->connect_seconds > 0 ? t->connect_seconds : CONNECT_SECONDS);
+  lib.easy_setopt(c, CURLOPT_LOW_SPEED_TIME, t->stall_seconds > 0 ? t->stall_seconds : STALL_SECONDS);
+  if (t->anyone) {
+    lib.easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+    lib.easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (t->authorities)
+    lib.easy_setopt(c, CURLOPT_CAINFO, t->authorities);
+  if (t->certificate)
+    lib.easy_setopt(c, CURLOPT_SSLCERT, t->certificate);
+  if (t->key)
+    lib.easy_setopt(c, CURLOPT_SSLKEY, t->key);
 }
 
 static CURLcode try_once(transfer *t, struct curl_slist *headers)
@@ -304,9 +322,8 @@ static CURLcode try_once(transfer *t, struct curl_slist *headers)
   lib.easy_setopt(c, CURLOPT_FOLLOWLOCATION, q->follow ? 1L : 0L);
   lib.easy_setopt(c, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
   lib.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-  lib.easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);
   lib.easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  lib.easy_setopt(c, CURLOPT_LOW_SPEED_TIME, STALL_SECONDS);
+  set_trust(c, q->trust ? q->trust : &(http_trust){0});
   lib.easy_setopt(c, CURLOPT_USERAGENT, "opis/" OPIS_VERSION);
   lib.easy_setopt(c, CURLOPT_HTTPHEADER, headers);
   lib.easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
@@ -402,13 +419,19 @@ int http_perform(http_client *client, http_response *out, const http_request *re
   for (int left = attempts;;) {
     uint64_t before = t.at;
     bool failed = false, again;
+    strbuf own = STRBUF_INIT;
     http_response_free(out);
+    if (request->sign && (t.code = request->sign(request->sign_user, &own)) < 0) {
+      strbuf_free(&own);
+      break;
+    }
     t.judged = t.keep = false;
     t.sent = 0;
     t.asked = request->output_file ? t.at : 0;
-    struct curl_slist *headers = make_headers(&t, &failed);
-    code = failed ? CURLE_OUT_OF_MEMORY : try_once(&t, headers);
+    struct curl_slist *headers = make_headers(&t, &own, &failed);
+    code = failed || own.failed ? CURLE_OUT_OF_MEMORY : try_once(&t, headers);
     lib.slist_free_all(headers);
+    strbuf_free(&own);
     long status = 0;
     char *url = NULL;
     lib.easy_getinfo(t.curl, CURLINFO_RESPONSE_CODE, &status);
@@ -417,7 +440,7 @@ int http_perform(http_client *client, http_response *out, const http_request *re
     out->url = url ? strdup(url) : NULL;
     if (code == CURLE_OK && !t.judged && judge(&t) < 0) /* an empty body */
       break;
-    again = code == CURLE_OK ? is_passing_status(out->status) : is_passing(code) && t.code == 0;
+    again = code == CURLE_OK ? is_passing_status(out->status) || (request->passing && request->passing(out)) : is_passing(code) && t.code == 0;
     if (!again || t.cancelled)
       break;
     if (t.at > before) { /* it went on: a new count */

@@ -12,11 +12,25 @@ typedef struct http_client http_client;
 int http_client_new(http_client **out); /* OPIS_EUNSUPPORTED where libcurl is not installed */
 void http_client_free(http_client *c);  /* NULL is allowed */
 
+typedef struct http_response http_response;
+
+/* How far the other side is trusted, and how long it may take. */
+typedef struct http_trust {
+  bool anyone;                   /* certificates are not verified */
+  const char *authorities;       /* a file of certificates of authorities; NULL: the system's */
+  const char *certificate, *key; /* files: who we are; NULL: nobody */
+  long connect_seconds;          /* 0: 15 */
+  long stall_seconds;            /* without a single byte; 0: 30 */
+} http_trust;
+
 typedef struct http_request {
   const char *url;            /* http or https */
   const char *method;         /* NULL: GET, or PUT where there is a body */
   const char *const *headers; /* "Name: value", ended by NULL; NULL: none. Authorization and Cookie are not sent to another host that an answer points to */
   bool follow;                /* goes where redirects point, ten times at most */
+  /* Headers that belong to one try only, such as a signature over the time: called before each, appends "Name: value" and a NUL for each header. Not 0 ends the request with that code. */
+  int (*sign)(void *user, strbuf *headers);
+  void *sign_user;
 
   /* What is sent, from memory or from a file (body_file true: body_size bytes of body_fd from body_offset on). */
   const void *body;
@@ -36,17 +50,20 @@ typedef struct http_request {
   /* Broken connections and the statuses 408, 429, 500, 502, 503, 504 are tried again, `attempts` times in all without progress (0: 5), after what Retry-After asks for (at most a
    * minute), else 0.5, 1, 2, 4, … seconds. */
   int attempts;
+  bool (*passing)(const struct http_response *answer); /* an answer with another status that is worth another try all the same; may be NULL */
   /* Called some times a second, also while waiting; other than 0 ends the request with OPIS_ECANCELLED. Bytes of the answer's body (or, while sending, of the body sent); total 0: unknown. */
   int (*progress)(void *user, uint64_t done, uint64_t total);
   void *user;
+
+  const http_trust *trust; /* NULL: as libcurl does of itself */
 } http_request;
 
-typedef struct http_response {
+struct http_response {
   int status;
   strbuf body;
   strbuf headers; /* of the last answer: "name: value\0name: value\0…" */
   char *url;      /* where the answer came from in the end */
-} http_response;
+};
 #define HTTP_RESPONSE_INIT                                                                                                                                                         \
   {                                                                                                                                                                                \
     0, STRBUF_INIT, STRBUF_INIT, NULL                                                                                                                                              \
