@@ -2,7 +2,7 @@
  *
  *   check_settings     what is looked for, and from where on it counts (settings.c, config.c)
  *   check_scan         walks the folder and measures every picture, on all cores, with an index of what it measured before (scan.c, index.c)
- *   check_find_*       findings: of pictures, names, duplicates, captions
+ *   check_find_*       findings: of pictures, names, duplicates, captions, splits
  *   check_accept       takes out what a baseline accepts
  *   check_report_*     text, JSON, JUnit XML, HTML
  *
@@ -62,6 +62,14 @@ enum check_key_number {
   KEY_MISSING_CAPTION,
   KEY_ORPHAN_CAPTION,
   KEY_MISSING_PICTURE,
+  /* splits */
+  KEY_LEAK_NAME,
+  KEY_LEAK_CONTENT, /* these three in the order of the groups */
+  KEY_LEAK_NEAR,
+  KEY_LEAK_SIMILAR,
+  KEY_LEAK_CAPTION,
+  KEY_LISTED_TWICE,
+  KEY_NO_SPLIT,
   CHECK_KEYS
 };
 
@@ -210,6 +218,10 @@ int check_find_duplicates(check_set *set, const check_settings *s, pool *threads
 /* Reads a caption file into the set. Pictures are found by path, else by file name, else by what stands before the extension, where only one picture has it. lines.c */
 int check_read_captions(check_set *set, const char *file);
 int check_find_captions(check_set *set, const check_settings *s); /* captions.c, words.c */
+
+/* The splits that the settings name, else those that the captions tell of. After the captions, and check_find_leaks after the duplicates. splits.c */
+int check_read_splits(check_set *set, const check_settings *s);
+int check_find_leaks(check_set *set, const check_settings *s);
 
 /* Pairs of hashes at most `distance` bits apart, told by their places; from several threads, but one at a time. hash.c */
 int check_near_hashes(const uint64_t *hashes, size_t n, int distance, pool *threads, void (*pair)(void *user, size_t a, size_t b), void *user);

@@ -56,6 +56,29 @@ static int thresholds(const config *c, yaml_node_t *value)
   return 0;
 }
 
+static int splits(const config *c, yaml_node_t *value)
+{
+  yaml_document_t *d = (yaml_document_t *)(uintptr_t)&c->document;
+  int e = 0;
+  if (value->type != YAML_MAPPING_NODE)
+    return wrong(c, value, "splits is a mapping of names to files");
+  for (yaml_node_pair_t *p = value->data.mapping.pairs.start; e == 0 && p < value->data.mapping.pairs.top; p++) {
+    yaml_node_t *name = yaml_document_get_node(d, p->key), *file = yaml_document_get_node(d, p->value);
+    strbuf b = STRBUF_INIT;
+    char *whole = NULL;
+    if (!scalar(name) || !scalar(file) || !*scalar(file))
+      return wrong(c, name ? name : value, "splits is a mapping of names to files");
+    e = path_join(&whole, c->folder, scalar(file));
+    if (e == 0)
+      strbuf_printf(&b, "%s=%s", scalar(name), whole);
+    if (e == 0 && (b.failed ? error_nomem() : check_settings_split(c->s, b.s)) < 0)
+      e = wrong(c, name, opis_error_message());
+    free(whole);
+    strbuf_free(&b);
+  }
+  return e;
+}
+
 /* A word, or a list of words. */
 static int fail_on(const config *c, yaml_node_t *value)
 {
@@ -89,13 +112,15 @@ static int entry(const config *c, const yaml_node_t *key, yaml_node_t *value)
     return path(c, &s->captions, value);
   if (strcmp(name, "baseline") == 0)
     return path(c, &s->baseline, value);
+  if (strcmp(name, "splits") == 0)
+    return splits(c, value);
   if (strcmp(name, "set") == 0)
     return thresholds(c, value);
   if (strcmp(name, "fail_on") == 0)
     return fail_on(c, value);
   if (strcmp(name, "require") == 0)
     return scalar(value) && check_settings_require(s, scalar(value)) == 0 ? 0 : wrong(c, value, scalar(value) ? opis_error_message() : "a format is wanted here");
-  return wrong(c, key, "unknown; captions, require, fail_on, set and baseline are known");
+  return wrong(c, key, "unknown; captions, splits, require, fail_on, set and baseline are known");
 }
 
 int check_config_read_memory(check_settings *s, const char *bytes, size_t size, const char *name, const char *folder)

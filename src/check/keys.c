@@ -49,6 +49,13 @@ const check_key check_keys[CHECK_KEYS] = {
   [KEY_MISSING_CAPTION] = {"missing_caption", "Pictures without a caption", "no caption for this picture", true, NONE},
   [KEY_ORPHAN_CAPTION] = {"orphan_caption", "Captions without a picture", "captions of a picture that is not in the folder", true, NONE},
   [KEY_MISSING_PICTURE] = {"missing_picture", "Missing pictures", "named, but not in the folder", true, NONE},
+  [KEY_LEAK_NAME] = {"leak_name", "One picture in two splits", "the same picture is named in two splits", true, NONE},
+  [KEY_LEAK_CONTENT] = {"leak_content", "The same pixels in two splits", "exact duplicates in different splits", true, NONE},
+  [KEY_LEAK_NEAR] = {"leak_near", "Near duplicates in two splits", "near duplicates in different splits", true, NONE},
+  [KEY_LEAK_SIMILAR] = {"leak_similar", "Similar pictures in two splits", "similar pictures in different splits", false, NONE},
+  [KEY_LEAK_CAPTION] = {"leak_caption", "The same caption in two splits", "the same words for pictures in different splits", false, NONE},
+  [KEY_LISTED_TWICE] = {"listed_twice", "Named twice in a split", "a split names the same picture twice", false, NONE},
+  [KEY_NO_SPLIT] = {"no_split", "Pictures in no split", "no split names this picture", false, NONE},
 };
 
 int check_key_find(const char *name)

@@ -53,6 +53,10 @@ static int find_all(check_set *set, const check_settings *s, pool *threads)
     e = check_read_captions(set, s->captions);
   if (e == 0 && s->captions)
     e = check_find_captions(set, s);
+  if (e == 0)
+    e = check_read_splits(set, s);
+  if (e == 0 && set->n_splits)
+    e = check_find_leaks(set, s);
   return e;
 }
 

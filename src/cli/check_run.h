@@ -17,7 +17,7 @@ typedef struct check_run {
   int threads; /* 0: as many as there are */
   check_report reports[16];
   size_t n_reports;
-  bool list;
+  bool list, own_splits;
 } check_run;
 
 int check_run_all(check_run *r); /* the exit status; says what failed */

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPTIONS = 256, REQUIRE, FAIL_ON, REPORT, SET, BASELINE, CONFIG, INDEX, THREADS, MAX_PIXELS, MAX_BYTES, LIST };
+enum { CAPTIONS = 256, SPLITS, REQUIRE, FAIL_ON, REPORT, SET, BASELINE, CONFIG, INDEX, THREADS, MAX_PIXELS, MAX_BYTES, LIST };
 
 static const cli_option options[] = {
   {CAPTIONS, "captions", "FILE", "look at the captions in FILE, too: a token file, Karpathy or COCO JSON, CSV, JSONL, or a folder of .txt files", CLI_COMPLETE_FILE},
+  {SPLITS, "splits", "NAME=FILE", "FILE has the names of the pictures of a split, one a line, or is a folder below DIR; repeat it for each split, and what leaks is told",
+    CLI_COMPLETE_FILE},
   {REQUIRE, "require", "FORMAT", "every picture must be of FORMAT by name and content: jpeg, png, webp, ...", 0},
   {FAIL_ON, "fail-on", "KEYS|none", "which findings make the exit status 1: keys with commas, default, all, none", 0},
   {REPORT, "report", "html=F|json=F|junit=F", "also write a report; '-' as F is standard output, instead of the text", 0},
@@ -30,6 +32,7 @@ static const cli_option options[] = {
 static const cli_example examples[] = {
   {"opis check photos", "everything about the pictures below a folder"},
   {"opis check photos --captions captions.token.txt", "and what is said of them"},
+  {"opis check photos --splits train=train.txt --splits test=test.txt", "whether pictures of one split are in the other, too"},
   {"opis check photos --require jpeg --report junit=check.xml --report html=check.html", "for a build server, with a page to look at"},
   {"opis check photos --fail-on default,exact_duplicates --set dark=0.2 --set similar=off", "what counts, and from where on"},
   {"opis check photos --report json=accepted.json; opis check photos --baseline accepted.json", "only what is new since"},
@@ -59,6 +62,18 @@ static bool replace(char **field, const char *value)
   return *field != NULL;
 }
 
+/* Splits on the command line take the place of those in the file. */
+static int add_split(check_run *r, const char *value)
+{
+  check_settings *s = &r->settings;
+  for (; !r->own_splits && s->n_splits; s->n_splits--) {
+    free(s->splits[s->n_splits - 1].name);
+    free(s->splits[s->n_splits - 1].file);
+  }
+  r->own_splits = true;
+  return check_settings_split(s, value);
+}
+
 /* Settings come twice: first --config alone is looked for, since the command line goes before the file. */
 static bool set_option(const cli_args *a, int id, check_run *r)
 {
@@ -74,6 +89,7 @@ static bool set_option(const cli_args *a, int id, check_run *r)
   case REPORT: return add_report(r, a->value);
   case CONFIG: return true;
   case LIST: r->list = true; return true;
+  case SPLITS: e = add_split(r, a->value); break;
   case REQUIRE: e = check_settings_require(s, a->value); break;
   case FAIL_ON: e = check_settings_fail_on(s, a->value); break;
   case SET: e = check_settings_set(s, a->value); break;
@@ -153,7 +169,8 @@ const cli_command cmd_check = {
     "Looks at every picture below DIR (default: here) and says what is wrong: broken files, extensions that lie, duplicates, pictures that are dark, blurred, of odd size. "
     "Scores and flags of the common checks are those of cleanvision 0.3.7.\n\n"
     "The exit status is 1 when something is found that makes data unusable: unreadable, truncated, an extension that lies, "
-    "an empty folder, captions that are missing, empty or of no picture. Matters of taste are told and do not count, unless --fail-on says so. --list shows all checks.",
+    "an empty folder, captions that are missing, empty or of no picture, "
+    "pictures that are in two splits. Matters of taste are told and do not count, unless --fail-on says so. --list shows all checks.",
   .options = options,
   .examples = examples,
   .run = run,
