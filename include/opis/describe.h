@@ -38,13 +38,16 @@ typedef struct opis_options {
   int (*cancelled)(void *user);
   /* Told after every token the best text so far of picture `index` of the call; it replaces the text told before (beams revise words). May be NULL. */
   void (*partial)(void *user, size_t index, const char *text);
+  /* Told after every token the beginning of picture `index`'s text on which every beam agrees: no later step takes its tokens back. Tokens that follow may still change how its last
+   * word is spelt. May be NULL. */
+  void (*settled)(void *user, size_t index, const char *text);
   void *user;
 } opis_options;
 
 #define OPIS_OPTIONS_VERSION 1
 #define OPIS_OPTIONS_INIT                                                                                                                                                          \
   {                                                                                                                                                                                \
-    OPIS_OPTIONS_VERSION, 0, 0, -1, __builtin_nan(""), OPIS_EARLY_STOPPING_MODEL, -1, __builtin_nan(""), 0, 0, OPIS_IMAGE_OPTIONS_INIT, 0, 0.0, 0, 0, 0                            \
+    OPIS_OPTIONS_VERSION, 0, 0, -1, __builtin_nan(""), OPIS_EARLY_STOPPING_MODEL, -1, __builtin_nan(""), 0, 0, OPIS_IMAGE_OPTIONS_INIT, 0, 0.0, 0, 0, 0, 0                         \
   }
 
 /* Checks options against a model without a picture: 0, or OPIS_EINVALID with the option's name in the message. */

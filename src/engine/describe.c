@@ -52,19 +52,29 @@ static int words(char **text, const opis_model *m, const int32_t *tokens, size_t
   return code;
 }
 
-/* Tells the caller the best text so far of the call's picture `index`. */
+static int tell_words(const call *c, void (*told)(void *user, size_t index, const char *text), size_t index, const int32_t *row, size_t n)
+{
+  char *text;
+  int code = words(&text, c->model, row, n);
+  if (code < 0)
+    return code;
+  told(c->o->user, index, text);
+  free(text);
+  return 0;
+}
+
+/* Tells the caller the best text so far of the call's picture `index`, and what of it stays. */
 static int tell(const call *c, size_t index, const search *s)
 {
   const int32_t *row;
   size_t n, settled;
-  char *text;
+  int code = 0;
   search_best(s, &row, &n, &settled);
-  int code = words(&text, c->model, row, n);
-  if (code < 0)
-    return code;
-  c->o->partial(c->o->user, index, text);
-  free(text);
-  return 0;
+  if (c->o->partial)
+    code = tell_words(c, c->o->partial, index, row, n);
+  if (c->o->settled && code == 0)
+    code = tell_words(c, c->o->settled, index, row, settled);
+  return code;
 }
 
 /* The start token, and the prompt's own tokens. */
@@ -199,7 +209,7 @@ static int advance(call *c, search *const *searches, size_t n, size_t index, boo
   float *logits = c->s->logits;
   for (size_t j = 0; j < k && code == 0; logits += feeds[j].live * vocab, j++) {
     code = search_advance(searches[which[j]], logits);
-    if (code == 0 && c->o && c->o->partial)
+    if (code == 0 && c->o && (c->o->partial || c->o->settled))
       code = tell(c, index + which[j], searches[which[j]]);
   }
   return code;

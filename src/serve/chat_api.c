@@ -76,8 +76,8 @@ static void send_up_to(job *j, const char *text, size_t n)
   j->sent = strndup(text, n);
 }
 
-/* Greedy search only ever appends; tokenizers may still join the last word or two with what follows ("do n't"). A beam search may take everything back: nothing is sent before its end. */
-static void partial(job *j, picture *p, const char *text)
+/* What all beams agree on is never taken back; tokenizers may still join the last word or two with what follows ("do n't"). */
+static void settled(job *j, picture *p, const char *text)
 {
   (void)p;
   size_t n = strlen(text);
@@ -269,8 +269,8 @@ static void start(request *r, chat_request *c)
     job_free(j);
     return;
   }
-  if (j->params.stream && j->params.options.beams == 1 && j->n == 1)
-    j->partial = partial;
+  if (j->params.stream && j->n == 1)
+    j->settled = settled;
   j->done_one = done_one;
   j->done = done;
   job_start(j);

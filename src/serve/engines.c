@@ -291,6 +291,30 @@ static void batch_partial(void *user, size_t index, const char *text)
     p->job->partial(p->job, p, text);
 }
 
+static void batch_settled(void *user, size_t index, const char *text)
+{
+  const batch *b = user;
+  picture *p = b->pictures[index];
+  if (p->job->settled && !atomic_load(&p->job->cancelled))
+    p->job->settled(p->job, p, text);
+}
+
+static bool any_settled(const batch *b)
+{
+  for (size_t i = 0; i < b->n; i++)
+    if (b->pictures[i]->job->settled)
+      return true;
+  return false;
+}
+
+static bool any_partial(const batch *b)
+{
+  for (size_t i = 0; i < b->n; i++)
+    if (b->pictures[i]->job->partial)
+      return true;
+  return false;
+}
+
 static void finish(batch *b, picture *p, const opis_description *d, double began)
 {
   const job *j = p->job;
@@ -320,7 +344,8 @@ static void describe(batch *b)
   double began = clock_seconds();
   opis_options options = b->pictures[0]->job->params.options;
   options.cancelled = batch_cancelled;
-  options.partial = batch_partial;
+  options.partial = any_partial(b) ? batch_partial : NULL; /* texts that nobody reads are not made */
+  options.settled = any_settled(b) ? batch_settled : NULL;
   options.user = b;
   options.timeout = fmax(b->deadline - began, 0.001);
   for (size_t i = 0; i < b->n; i++)

@@ -73,7 +73,9 @@ static bool public6(const uint8_t b[16])
     return word(b + 4) == 0 && word(b + 8) == 0 && public4(word(b + 12));
   if (b[0] == 0x20 && b[1] == 0x02) /* 6to4 */
     return public4(word(b + 2));
-  if (word(b) == 0x20010000 || word(b) == 0x20010db8) /* Teredo, documentation */
+  if (b[0] == 0x20 && b[1] == 0x01 && b[2] < 2) /* 2001::/23, IETF's own: Teredo, ORCHID, benchmarks */
+    return false;
+  if (word(b) == 0x20010db8 || (b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10)) /* documentation */
     return false;
   return (b[0] & 0xe0) == 0x20; /* global unicast */
 }
@@ -88,6 +90,7 @@ bool address_is_public(const struct sockaddr *address)
 }
 
 typedef struct transfer {
+  bool (*allowed)(const struct sockaddr *address);
   strbuf body;
   uint64_t max;
   bool refused, too_much;
@@ -98,7 +101,7 @@ static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_s
 {
   transfer *t = user;
   (void)purpose;
-  if (!address_is_public(&address->addr)) {
+  if (!t->allowed(&address->addr)) {
     t->refused = true;
     return CURL_SOCKET_BAD;
   }
@@ -155,13 +158,13 @@ static CURLcode perform(transfer *t, const char *url)
   return code;
 }
 
-int fetch_picture(char **bytes, size_t *size, const char *url, uint64_t max, atomic_bool *cancelled)
+int fetch_from(char **bytes, size_t *size, const char *url, uint64_t max, atomic_bool *cancelled, bool (*allowed)(const struct sockaddr *address))
 {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, open_library);
   if (!curl.there)
     return error_set(OPIS_EUNSUPPORTED, "image_url: libcurl is not installed on the server");
-  transfer t = {.body = STRBUF_INIT, .max = max, .cancelled = cancelled};
+  transfer t = {.allowed = allowed, .body = STRBUF_INIT, .max = max, .cancelled = cancelled};
   CURLcode code = perform(&t, url);
   int status = 0;
   if (atomic_load(cancelled))
@@ -182,4 +185,9 @@ int fetch_picture(char **bytes, size_t *size, const char *url, uint64_t max, ato
   }
   *size = t.body.n;
   return (*bytes = strbuf_take(&t.body)) ? 0 : error_nomem();
+}
+
+int fetch_picture(char **bytes, size_t *size, const char *url, uint64_t max, atomic_bool *cancelled)
+{
+  return fetch_from(bytes, size, url, max, cancelled, address_is_public);
 }

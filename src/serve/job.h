@@ -37,7 +37,8 @@ struct job {
   atomic_bool cancelled;
   double deadline;
   /* Called on the engine's or a worker's thread; may be NULL. */
-  void (*partial)(job *j, picture *p, const char *text);
+  void (*partial)(job *j, picture *p, const char *text); /* the best text so far */
+  void (*settled)(job *j, picture *p, const char *text); /* the beginning that stays */
   void (*done_one)(job *j, picture *p);
   void (*done)(job *j); /* when all are; gives the answer. The job is freed behind it */
   void *user;           /* freed with the job */

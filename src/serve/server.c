@@ -220,12 +220,14 @@ static int run(server *s, int *signal_number)
         const engine *e = engines_at(s->engines, i);
         fprintf(stderr, "opis: %s is ready (%.2f s)\n", engine_name(e), engine_loaded_in(e));
       }
+      notify_manager("READY=1");
     }
   }
   *signal_number = ended_by;
   if (atomic_load(&s->failed))
     return error_set(OPIS_EINVALID, "%s", s->failure);
   fputs("opis: finishing what was begun\n", stderr);
+  notify_manager("STOPPING=1");
   drain(s);
   return 0;
 }

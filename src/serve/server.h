@@ -153,6 +153,9 @@ void reply_free(reply *r);
 char *json_text(const json_t *value); /* malloc'ed, compact, numbers with 9 digits; NULL: no memory */
 const char *status_words(unsigned status);
 
+/* notify.c: "READY=1" and its like to the service manager, if there is one */
+void notify_manager(const char *state);
+
 /* hosts.c */
 bool host_allowed(const request *r, const char *host);
 /* 0: no Origin, or the server's own; 1: one that --cors names; -1: foreign */

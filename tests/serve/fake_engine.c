@@ -17,6 +17,7 @@ enum { WORDS = sizeof words / sizeof *words, GRID = 4 };
 
 struct opis_model {
   char name[128];
+  int threads;
 };
 
 struct opis_description {
@@ -41,13 +42,14 @@ static void pause_ms(long ms)
 
 int opis_model_open(opis_model **model, const char *name, const opis_model_options *options)
 {
-  (void)options;
   pause_ms(setting("OPIS_FAKE_LOAD_MS"));
   if (name && strcmp(name, "missing") == 0)
     return error_set(OPIS_ENOTFOUND, "missing: no such model");
   if (!(*model = calloc(1, sizeof **model)))
     return error_nomem();
-  snprintf((*model)->name, sizeof(*model)->name, "%s", name ? name : "fake");
+  (*model)->threads = options ? options->threads : 0;
+  const char *usual = getenv("OPIS_MODEL"); /* as the library */
+  snprintf((*model)->name, sizeof(*model)->name, "%s", name ? name : usual ? usual : "fake");
   return 0;
 }
 
@@ -80,8 +82,7 @@ int opis_model_precision(const opis_model *model)
 
 uint64_t opis_model_parameters(const opis_model *model)
 {
-  (void)model;
-  return 12345;
+  return 12345 + (uint64_t)model->threads; /* so that a test sees the setting */
 }
 
 int opis_model_takes_prompt(const opis_model *model)
@@ -126,6 +127,14 @@ static int describe(opis_description **out, size_t index, const opis_image *imag
       d->weights[t + 1][i] = i == (t * 5) % (GRID * GRID) ? 0.5f : 0.5f / (GRID * GRID);
     if (o->partial)
       o->partial(o->user, index, d->text[0]);
+    if (o->settled) { /* beams agree on all but the last word */
+      char *last = o->beams == 1 ? NULL : strrchr(d->text[0], ' '), kept = last ? *last : '\0';
+      if (last)
+        *last = '\0';
+      o->settled(o->user, index, d->text[0]);
+      if (last)
+        *last = kept;
+    }
     if (o->cancelled && o->cancelled(o->user))
       status = error_set(OPIS_ECANCELLED, "cancelled");
     else if (clock_seconds() > until)

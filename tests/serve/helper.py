@@ -53,8 +53,8 @@ class Answer:
 
 
 class Server:
-    def __init__(self, *arguments, program=None, env=None, wait=True):
-        self.process = subprocess.Popen([program or FAKE, 'serve', '--port', '0', '--log', 'none', *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, *arguments, program=None, env=None, wait=True, defaults=('port', 'log')):
+        self.process = subprocess.Popen([program or FAKE, 'serve', *(a for d in defaults for a in ('--' + d, {'port': '0', 'log': 'none'}[d])), *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
                                         env={**os.environ, **(env or {})})
         self.errors = ''
         line = self.process.stderr.readline().decode()

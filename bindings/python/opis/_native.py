@@ -45,6 +45,7 @@ class Options(Structure):
         ("timeout", c_double),
         ("cancelled", Cancelled),
         ("partial", c_void_p),
+        ("settled", c_void_p),
         ("user", c_void_p),
     ]
 
