@@ -8,6 +8,7 @@ static const cli_command *const commands[] = {
   &data_remove_command,
   &data_move_command,
   &data_status_command,
+  &data_diff_command,
   &data_commit_command,
   &data_checkout_command,
   &data_fetch_command,

@@ -18,6 +18,8 @@ int data_finish(data_session *s, int code);
 bool data_ask(void *user, const char *question); /* a question on the terminal; false where there is none */
 void data_print_changes(const changes *c);
 void data_print_json(const char *s); /* a JSON string on stdout */
+/* Takes the words behind a long option that has a list ("--targets A B") out of argv, up to the next option, as DVC's commands read them. *list is malloc'ed; the strings stay argv's. false: no memory. */
+bool data_take_list(char ***list, int *n, int *argc, char **argv, const char *option);
 /* Options that are only read: --quiet and --verbose are taken by all of DVC's commands. */
 #define DATA_COMMON                                                                                                                                                                \
   {'q', "quiet", NULL, "say nothing but errors", 0},                                                                                                                               \
@@ -28,6 +30,7 @@ void data_print_json(const char *s); /* a JSON string on stdout */
 extern const cli_command data_init, data_add_command, data_commit_command, data_remove_command, data_move_command, data_unprotect_command;
 extern const cli_command data_status_command, data_checkout_command, data_push_command, data_fetch_command, data_pull_command;
 
+extern const cli_command data_diff_command;
 extern const cli_command data_remote_command, data_config_command, data_cache_command, data_gc_command;
 
 #endif

@@ -75,6 +75,37 @@ bool data_ask(void *user, const char *question)
   return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+bool data_take_list(char ***list, int *n, int *argc, char **argv, const char *option)
+{
+  int kept = 1;
+  bool taking = false;
+  *n = 0;
+  *list = calloc((size_t)*argc + 1, sizeof **list);
+  if (!*list)
+    return false;
+  for (int i = 1; i < *argc; i++) {
+    size_t k = strlen(option);
+    if (strcmp(argv[i], "--") == 0) { /* what follows are operands */
+      while (i < *argc)
+        argv[kept++] = argv[i++];
+      break;
+    }
+    if (strcmp(argv[i], option) == 0)
+      taking = true;
+    else if (strncmp(argv[i], option, k) == 0 && argv[i][k] == '=') {
+      (*list)[(*n)++] = argv[i] + k + 1;
+      taking = false;
+    } else if (taking && (argv[i][0] != '-' || !argv[i][1]))
+      (*list)[(*n)++] = argv[i];
+    else {
+      argv[kept++] = argv[i];
+      taking = false;
+    }
+  }
+  argv[ *argc = kept] = NULL;
+  return true;
+}
+
 void data_print_changes(const changes *c)
 {
   static const char order[] = "MAD"; /* as DVC lists them */

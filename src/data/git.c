@@ -191,6 +191,14 @@ int git_add(repo *r, char **rel, size_t n)
   return code;
 }
 
+int git_has_commits(bool *any, repo *r)
+{
+  git_oid id;
+  int code = git_need(r);
+  *any = code == 0 && r->git->git_reference_name_to_id(&id, r->git->repository, "HEAD") == 0;
+  return code;
+}
+
 int git_resolve(char hex[41], repo *r, const char *revision)
 {
   git_object *o = NULL, *commit = NULL;

@@ -14,6 +14,8 @@ int git_tracks(bool *tracked, repo *r, const char *rel);
 /* Puts files as they are now into git's index; ones that are gone are taken out. Root-relative. */
 int git_add(repo *r, char **rel, size_t n);
 
+/* Whether there is a commit to stand on. */
+int git_has_commits(bool *any, repo *r);
 /* A revision by any name git knows, as its 40 digits. OPIS_ENOTFOUND. */
 int git_resolve(char hex[41], repo *r, const char *revision);
 /* A file's bytes in a revision (of 40 digits). malloc'ed. OPIS_ENOTFOUND when it has none. */

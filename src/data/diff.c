@@ -1,0 +1,446 @@
+/* opis data diff: what two versions of the data have different, or a version and the work tree. */
+#include "data/git.h"
+#include "data/objects.h"
+
+#include "util/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Beside tree.h's own flags: what an entry of a side is. */
+enum { IS_DIR = 1 << 16, IS_LEGACY = 1 << 17, IS_TAKEN = 1 << 18 };
+
+/* One of the two versions: every output and every file in one, by root-relative path. */
+typedef struct side {
+  tree flat;
+  name_list unknown; /* outputs whose directory object the cache has not: what is in them cannot be told */
+} side;
+
+typedef struct comparing {
+  repo *r;
+  side old_side, new_side;
+  bool work_tree; /* the new side is the work tree, and what the cache has not of the old one is told */
+  diff_result *d;
+} comparing;
+
+static void free_list(diff_list *l)
+{
+  for (size_t i = 0; i < l->n; i++) {
+    free(l->items[i].path);
+    free(l->items[i].renamed_to);
+  }
+  free(l->items);
+  *l = (diff_list){0};
+}
+
+void diff_free(diff_result *d)
+{
+  free_list(&d->added);
+  free_list(&d->deleted);
+  free_list(&d->renamed);
+  free_list(&d->modified);
+  free_list(&d->missing);
+}
+
+/* Paths of directories end with a '/', as DVC shows them. */
+static char *shown_path(const char *path, bool dir)
+{
+  char *out;
+  return asprintf(&out, "%s%s", path, dir ? "/" : "") < 0 ? NULL : out;
+}
+
+static void hash_text(char text[OID_TEXT], const tree_entry *e)
+{
+  text[0] = '\0';
+  if (e && e->flags & TREE_HASHED) {
+    oid o = {.dir = (e->flags & IS_DIR) != 0};
+    memcpy(o.md5, e->md5, MD5_SIZE);
+    oid_text(text, &o);
+  }
+}
+
+static int tell(diff_list *l, const tree_entry *old_entry, const tree_entry *new_entry, bool renamed)
+{
+  if ((l->n & (l->n - 1)) == 0) {
+    diff_entry *larger = realloc(l->items, (l->n ? l->n * 2 : 1) * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    l->items = larger;
+  }
+  const tree_entry *first = old_entry ? old_entry : new_entry;
+  diff_entry *e = &l->items[l->n];
+  *e = (diff_entry){.path = shown_path(first->path, first->flags & IS_DIR)};
+  if (renamed)
+    e->renamed_to = shown_path(new_entry->path, new_entry->flags & IS_DIR);
+  if (!e->path || (renamed && !e->renamed_to)) {
+    free(e->path);
+    return error_nomem();
+  }
+  hash_text(e->old_hash, old_entry);
+  hash_text(e->new_hash, new_entry);
+  l->n++;
+  return 0;
+}
+
+/* ---- the two sides ---- */
+
+static int put(side *s, const char *path, const char *below, size_t below_n, const uint8_t *md5, uint32_t flags)
+{
+  strbuf b = STRBUF_INIT;
+  strbuf_puts(&b, path);
+  if (below) {
+    strbuf_putc(&b, '/');
+    strbuf_append(&b, below, below_n);
+  }
+  tree_entry *e = strbuf_check(&b) == 0 ? tree_add(&s->flat, b.s, b.n) : NULL;
+  strbuf_free(&b);
+  if (!e)
+    return error_nomem();
+  if (md5)
+    memcpy(e->md5, md5, MD5_SIZE);
+  e->flags = flags | (md5 ? TREE_HASHED : 0);
+  return 0;
+}
+
+static bool within(const char *inside, const output *o, const char *below, size_t n)
+{
+  if (!inside)
+    return true;
+  const char *part = inside + strlen(o->path) + 1;
+  size_t k = strlen(part);
+  return n >= k && strncmp(below, part, k) == 0 && (n == k || below[k] == '/');
+}
+
+typedef struct filling {
+  side *s;
+  const target *t;
+} filling;
+
+static int put_file(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  filling *f = user;
+  const output *o = f->t->out;
+  return within(f->t->inside, o, path, n) ? put(f->s, o->path, path, n, md5, o->legacy ? IS_LEGACY : 0) : 0;
+}
+
+/* An output as its stage file has it. */
+static int put_recorded(side *s, repo *r, const target *t)
+{
+  const output *o = t->out;
+  uint32_t flags = o->legacy ? IS_LEGACY : 0;
+  int code = t->inside ? 0 : put(s, o->path, NULL, 0, o->hashed ? o->oid.md5 : NULL, flags | (o->hashed && o->oid.dir ? IS_DIR : 0));
+  if (code < 0 || !o->hashed || !o->oid.dir)
+    return code;
+  code = objects_each(output_store(r, o), &o->oid, put_file, &(filling){s, t});
+  return code == OPIS_ENOTFOUND ? names_add(&s->unknown, o->path) : code;
+}
+
+/* An output as it is: looked at before. */
+static int put_seen(side *s, const target *t, const tree *seen, path_kind kind, const oid *id)
+{
+  const output *o = t->out;
+  uint32_t flags = o->legacy ? IS_LEGACY : 0;
+  if (kind == PATH_FILE)
+    return put(s, o->path, NULL, 0, id->md5, flags);
+  int code = t->inside ? 0 : put(s, o->path, NULL, 0, id->md5, flags | IS_DIR);
+  for (size_t i = 0; i < seen->n && code == 0; i++) {
+    const char *path = seen->entries[i].path;
+    if (within(t->inside, o, path, strlen(path)))
+      code = put(s, o->path, path, strlen(path), seen->entries[i].md5, flags);
+  }
+  return code;
+}
+
+/* ---- an output that is the same on both sides: no list is made of it, only its presence in the cache looked at ---- */
+
+typedef struct asking {
+  comparing *c;
+  const output *o;
+} asking;
+
+static int ask_one(comparing *c, const output *o, const char *below, size_t n, const uint8_t *md5, bool dir)
+{
+  oid id = {.dir = dir};
+  memcpy(id.md5, md5, MD5_SIZE);
+  if (odb_has(output_store(c->r, o), &id))
+    return 0;
+  side one = {.flat = TREE_INIT};
+  int code = put(&one, o->path, below, n, md5, dir ? IS_DIR : 0);
+  if (code == 0)
+    code = tell(&c->d->missing, one.flat.entries, NULL, false);
+  tree_free(&one.flat);
+  return code;
+}
+
+static int ask_file(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  asking *a = user;
+  return ask_one(a->c, a->o, path, n, md5, false);
+}
+
+static int ask_all(comparing *c, const output *o)
+{
+  int code = ask_one(c, o, NULL, 0, o->oid.md5, o->oid.dir);
+  if (code == 0 && o->oid.dir)
+    code = objects_each(output_store(c->r, o), &o->oid, ask_file, &(asking){c, o});
+  return code == OPIS_ENOTFOUND ? 0 : code;
+}
+
+static bool skipped(comparing *c, const output *o)
+{
+  if (o->refused && o->cache)
+    repo_warn(c->r, "%s: %s: %s", o->stage->file, o->written, o->refused);
+  return o->refused || !o->cache || !o->path;
+}
+
+/* The same output among the other side's targets, whole there as here; NULL. */
+static target *counterpart(const targets *other, const target *t)
+{
+  for (size_t i = 0; i < other->n && !t->inside; i++)
+    if (!other->items[i].inside && other->items[i].out->path && strcmp(other->items[i].out->path, t->out->path) == 0)
+      return &other->items[i];
+  return NULL;
+}
+
+static int fill(comparing *c, const targets *before, const targets *now)
+{
+  bool *done = calloc(before->n + 1, sizeof *done);
+  int code = done ? 0 : error_nomem();
+  for (size_t i = 0; i < now->n && code == 0; i++) {
+    const target *t = &now->items[i], *twin = counterpart(before, t);
+    const output *o = t->out;
+    tree seen = TREE_INIT;
+    path_kind kind = PATH_MISSING;
+    oid id = o->oid;
+    if (skipped(c, o))
+      continue;
+    bool known = o->hashed;
+    if (c->work_tree) {
+      code = output_look(&seen, &kind, c->r, o, NULL);
+      known = code == 0 && kind != PATH_MISSING;
+      id.dir = false;
+      if (known && kind == PATH_FOLDER)
+        code = objects_save(&id, &seen, c->r, NULL);
+      else if (known)
+        memcpy(id.md5, seen.entries[0].md5, MD5_SIZE);
+    }
+    if (code == 0 && known && twin && !skipped(c, twin->out) && twin->out->hashed && twin->out->legacy == o->legacy && oid_same(&twin->out->oid, &id)) {
+      done[twin - before->items] = true;
+      code = c->work_tree ? ask_all(c, twin->out) : 0;
+    } else if (code == 0 && !c->work_tree)
+      code = put_recorded(&c->new_side, c->r, t);
+    else if (code == 0 && known)
+      code = put_seen(&c->new_side, t, &seen, kind, &id);
+    tree_free(&seen);
+  }
+  for (size_t i = 0; i < before->n && code == 0; i++)
+    if (!done[i] && !skipped(c, before->items[i].out))
+      code = put_recorded(&c->old_side, c->r, &before->items[i]);
+  free(done);
+  return code;
+}
+
+/* ---- comparing ---- */
+
+static bool is_unknown(const side *s, const char *path)
+{
+  for (size_t i = 0; i < s->unknown.n; i++) {
+    size_t n = strlen(s->unknown.items[i]);
+    if (strncmp(path, s->unknown.items[i], n) == 0 && path[n] == '/')
+      return true;
+  }
+  return false;
+}
+
+/* As Python compares tuples of names: '/' before everything else. */
+static int by_parts(const void *a, const void *b)
+{
+  const char *x = (*(const tree_entry *const *)a)->path, *y = (*(const tree_entry *const *)b)->path;
+  for (; *x && *x == *y; x++)
+    y++;
+  int p = *x == '/' ? 1 : *x ? (unsigned char)*x + 1 : 0, q = *y == '/' ? 1 : *y ? (unsigned char)*y + 1 : 0;
+  return p - q;
+}
+
+static int compare_content(const tree_entry *a, const tree_entry *b)
+{
+  uint32_t mask = IS_DIR | IS_LEGACY | TREE_HASHED;
+  int c = memcmp(a->md5, b->md5, MD5_SIZE);
+  return c ? c : (int)((a->flags & mask) >> 1) - (int)((b->flags & mask) >> 1);
+}
+
+static int by_content(const void *a, const void *b)
+{
+  const tree_entry *x = *(const tree_entry *const *)a, *y = *(const tree_entry *const *)b;
+  int c = compare_content(x, y);
+  return c ? c : by_parts(a, b);
+}
+
+/* What went from one path and came to another is renamed: in the order of paths, as DVC pairs them. */
+static int pair(diff_result *d, tree_entry **gone, size_t n_gone, tree_entry **come, size_t n_come)
+{
+  int code = 0;
+  if (n_come)
+    qsort(come, n_come, sizeof *come, by_parts);
+  if (n_gone)
+    qsort(gone, n_gone, sizeof *gone, by_content);
+  for (size_t i = 0; i < n_come && code == 0; i++) {
+    tree_entry *from = NULL;
+    if (come[i]->flags & TREE_HASHED) {
+      size_t low = 0, high = n_gone;
+      while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_content(gone[middle], come[i]) < 0)
+          low = middle + 1;
+        else
+          high = middle;
+      }
+      /* gone[low].links counts those of this content that are paired already, so that many empty files take no quadratic time */
+      if (low < n_gone && low + gone[low]->links < n_gone && compare_content(gone[low + gone[low]->links], come[i]) == 0)
+        from = gone[low + gone[low]->links++];
+    }
+    if (from)
+      from->flags |= IS_TAKEN;
+    code = from ? tell(&d->renamed, from, come[i], true) : tell(&d->added, NULL, come[i], false);
+  }
+  for (size_t i = 0; i < n_gone && code == 0; i++)
+    if (!(gone[i]->flags & IS_TAKEN))
+      code = tell(&d->deleted, gone[i], NULL, false);
+  return code;
+}
+
+static int compare(comparing *c)
+{
+  tree *a = &c->old_side.flat, *b = &c->new_side.flat;
+  size_t i = 0, k = 0, n_gone = 0, n_come = 0;
+  int code = 0;
+  tree_sort(a);
+  tree_sort(b);
+  tree_entry **gone = malloc((a->n + 1) * sizeof *gone), **come = malloc((b->n + 1) * sizeof *come);
+  if (!gone || !come)
+    code = error_nomem();
+  while (code == 0 && (i < a->n || k < b->n)) {
+    tree_entry *x = i < a->n ? &a->entries[i] : NULL, *y = k < b->n ? &b->entries[k] : NULL;
+    int order = !x ? 1 : !y ? -1 : tree_compare_paths(x->path, y->path);
+    if (order < 0) {
+      if (!is_unknown(&c->new_side, x->path))
+        gone[n_gone++] = x;
+    } else if (order > 0) {
+      if (!is_unknown(&c->old_side, y->path))
+        come[n_come++] = y;
+    } else if (compare_content(x, y) != 0)
+      code = tell(&c->d->modified, x, y, false);
+    if (order <= 0) {
+      i++;
+      oid id = {.dir = (x->flags & IS_DIR) != 0};
+      memcpy(id.md5, x->md5, MD5_SIZE);
+      if (code == 0 && c->work_tree && x->flags & TREE_HASHED && !odb_has(x->flags & IS_LEGACY ? &c->r->legacy : &c->r->db, &id))
+        code = tell(&c->d->missing, x, NULL, false);
+    }
+    if (order >= 0)
+      k++;
+  }
+  if (code == 0)
+    code = pair(c->d, gone, n_gone, come, n_come);
+  free(gone);
+  free(come);
+  return code;
+}
+
+static int by_path(const void *a, const void *b)
+{
+  return tree_compare_paths(((const diff_entry *)a)->path, ((const diff_entry *)b)->path);
+}
+
+static void sort(diff_list *l)
+{
+  if (l->n)
+    qsort(l->items, l->n, sizeof *l->items, by_path);
+}
+
+/* ---- targets ---- */
+
+/* One side's targets. A name that this side has not is noted in absent[i]. */
+static int collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool *absent)
+{
+  int code = 0;
+  *t = (targets){0};
+  if (n == 0)
+    return targets_collect(t, r, set, NULL, 0, false, false);
+  for (int i = 0; i < n && code == 0; i++) {
+    targets one;
+    code = targets_collect(&one, r, set, &names[i], 1, false, false);
+    if (code == OPIS_ENOTFOUND) {
+      absent[i] = true;
+      code = 0;
+      continue;
+    }
+    if (code < 0)
+      break;
+    target *larger = realloc(t->items, (t->n + one.n + 1) * sizeof *larger);
+    if (!larger) {
+      targets_free(&one);
+      code = error_nomem();
+      break;
+    }
+    t->items = larger;
+    if (one.n)
+      memcpy(larger + t->n, one.items, one.n * sizeof *one.items);
+    t->n += one.n;
+    free(one.items);
+  }
+  if (code < 0)
+    targets_free(t);
+  return code;
+}
+
+int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new_revision, char *const *names, int n)
+{
+  char old_hex[41], new_hex[41] = "";
+  stages old_set = {0}, new_set = {0};
+  targets before = {0}, now = {0};
+  comparing c = {.r = r, .old_side = {.flat = TREE_INIT}, .new_side = {.flat = TREE_INIT}, .work_tree = !new_revision, .d = d};
+  *d = (diff_result){0};
+  bool born = true;
+  int code = git_has_commits(&born, r);
+  if (code < 0 || !born) /* a repository without a commit has nothing to compare with */
+    return code;
+  bool *absent = calloc((size_t)n * 2 + 2, sizeof *absent);
+  if (!absent)
+    return error_nomem();
+  code = git_resolve(old_hex, r, old_revision ? old_revision : "HEAD");
+  if (code == 0 && new_revision)
+    code = git_resolve(new_hex, r, new_revision);
+  if (code == 0 && strcmp(old_hex, new_hex) != 0) {
+    code = stages_load_revision(&old_set, r, old_hex);
+    if (code == 0)
+      code = new_revision ? stages_load_revision(&new_set, r, new_hex) : stages_load(&new_set, r);
+    if (code == 0)
+      code = collect(&before, r, &old_set, names, n, absent);
+    if (code == 0)
+      code = collect(&now, r, &new_set, names, n, absent + n);
+    for (int i = 0; i < n && code == 0; i++)
+      if (absent[i] && absent[n + i])
+        code = error_set(OPIS_ENOTFOUND, "%s: tracked in neither of the two versions", names[i]);
+    if (code == 0)
+      code = fill(&c, &before, &now);
+    if (code == 0)
+      code = compare(&c);
+  }
+  diff_list *const all[] = {&d->added, &d->deleted, &d->renamed, &d->modified, &d->missing};
+  for (int i = 0; i < 5; i++)
+    sort(all[i]);
+  free(absent);
+  targets_free(&before);
+  targets_free(&now);
+  stages_free(&old_set);
+  stages_free(&new_set);
+  tree_free(&c.old_side.flat);
+  tree_free(&c.new_side.flat);
+  names_free(&c.old_side.unknown);
+  names_free(&c.new_side.unknown);
+  if (code < 0)
+    diff_free(d);
+  return code;
+}
