@@ -19,6 +19,8 @@ static const cli_command *const commands[] = {
   &data_config_command,
   &data_cache_command,
   &data_unprotect_command,
+  &data_restore_command,
+  &data_verify_command,
   NULL,
 };
 

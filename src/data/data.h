@@ -65,6 +65,35 @@ typedef struct checkout_options {
 } checkout_options;
 int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout_options *o);
 
+/* ---- restore ---- */
+typedef struct restore_options {
+  bool force;         /* over changes that no commit, or no version, has */
+  const char *remote; /* where data that the cache has not come from; NULL: the default one */
+  int jobs;
+} restore_options;
+/* The .dvc files of a revision and their data, without moving HEAD. No paths: all of the revision's. A path inside of an output: that part of the data alone. *written: the stage files that are now the revision's.
+ * OPIS_ECONFLICT, before anything is changed, when something would be lost. */
+int data_restore(changes *c, name_list *written, repo *r, const char *revision, char *const *paths, int n, const restore_options *o);
+
+/* ---- verify ---- */
+typedef struct verify_options {
+  bool dry;           /* tell, and leave everything as it is */
+  const char *remote; /* what mends; NULL: the default one */
+} verify_options;
+typedef struct damage {
+  oid oid;
+  bool legacy;
+  bool mended; /* brought anew; else the object was set aside into the cache's folder "damaged" */
+  char *path;  /* a file of the work tree whose content it is, NULL when none of this version */
+} damage;
+typedef struct verify_result {
+  uint64_t objects, bytes, mended;
+  damage *items;
+  size_t n;
+} verify_result;
+int data_verify(verify_result *v, repo *r, const verify_options *o);
+void verify_free(verify_result *v);
+
 /* ---- comparing ---- */
 typedef struct diff_entry {
   char *path, *renamed_to;

@@ -42,6 +42,8 @@
   F(git_blob_lookup)                                                                                                                                                               \
   F(git_blob_rawcontent)                                                                                                                                                           \
   F(git_blob_rawsize)                                                                                                                                                              \
+  F(git_odb_hash)                                                                                                                                                                  \
+  F(git_oid_equal)                                                                                                                                                                 \
   F(git_blob_free)                                                                                                                                                                 \
   F(git_revwalk_new)                                                                                                                                                               \
   F(git_revwalk_free)                                                                                                                                                              \
@@ -267,6 +269,51 @@ int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel)
   }
   g->git_tree_free(tree);
   return code;
+}
+
+int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n)
+{
+  git_oid wanted, id;
+  git_blob *blob;
+  git_revwalk *walk;
+  git_commit *commit;
+  git_tree *tree;
+  git_tree_entry *entry;
+  char *path;
+  int code = git_need(r);
+  *known = false;
+  if (code < 0)
+    return code;
+  git *g = r->git;
+  if (g->git_odb_hash(&wanted, bytes, n, GIT_OBJECT_BLOB) < 0)
+    return failed(g, rel);
+  if (g->git_blob_lookup(&blob, g->repository, &wanted) < 0)
+    return 0;
+  g->git_blob_free(blob);
+  code = prefixed(&path, r, rel, "");
+  if (code < 0)
+    return code;
+  if (g->git_revwalk_new(&walk, g->repository) < 0) {
+    free(path);
+    return failed(g, "history");
+  }
+  g->git_revwalk_push_glob(walk, "refs/*");
+  g->git_revwalk_push_head(walk);
+  while (!*known && g->git_revwalk_next(&id, walk) == 0) {
+    if (g->git_commit_lookup(&commit, g->repository, &id) < 0)
+      continue;
+    if (g->git_commit_tree(&tree, commit) == 0) {
+      if (g->git_tree_entry_bypath(&entry, tree, path) == 0) {
+        *known = g->git_oid_equal(g->git_tree_entry_id(entry), &wanted) != 0;
+        g->git_tree_entry_free(entry);
+      }
+      g->git_tree_free(tree);
+    }
+    g->git_commit_free(commit);
+  }
+  g->git_revwalk_free(walk);
+  free(path);
+  return 0;
 }
 
 typedef struct tree_search {

@@ -20,6 +20,8 @@ int git_has_commits(bool *any, repo *r);
 int git_resolve(char hex[41], repo *r, const char *revision);
 /* A file's bytes in a revision (of 40 digits). malloc'ed. OPIS_ENOTFOUND when it has none. */
 int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel);
+/* Whether a commit that any reference reaches has a file of just these bytes there. */
+int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n);
 /* Every stage file (*.dvc, dvc.yaml) of a revision, in folders that are no .dvc or .git; root-relative. */
 int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char *rel), void *user);
 

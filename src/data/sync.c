@@ -1,4 +1,6 @@
 /* opis data push, fetch, pull, status --cloud. */
+#include "data/sync.h"
+
 #include "data/objects.h"
 #include "data/transfer.h"
 
@@ -152,29 +154,50 @@ static int fetch_group(repo *r, const group *g, int jobs, uint64_t *fetched, uin
   return code;
 }
 
-static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+/* Everything collected, from the remote of each. u is used up. */
+static int fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, uint64_t *missing)
 {
-  used u;
   group *groups = NULL;
   size_t n_groups = 0;
-  bringing b = {.r = r, .o = o};
-  *fetched = *missing = 0;
-  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .user = &b});
-  remote_close(b.remote);
-  *fetched = b.fetched;
-  if (code < 0)
-    return code;
-  code = split(&groups, &n_groups, &u, o->remote);
+  int code = split(&groups, &n_groups, u, o->remote);
   for (size_t i = 0; i < n_groups && code == 0; i++)
     code = fetch_group(r, &groups[i], o->jobs, fetched, missing);
   free_groups(groups, n_groups);
-  used_free(&u);
+  used_free(u);
   int synced = odb_sync(&r->db);
   if (code == 0)
     code = synced;
   if (code == 0)
     code = odb_sync(&r->legacy);
   return code;
+}
+
+static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+{
+  used u;
+  bringing b = {.r = r, .o = o};
+  *fetched = *missing = 0;
+  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .user = &b});
+  remote_close(b.remote);
+  *fetched = b.fetched;
+  return code < 0 ? code : fetch_used(r, &u, o, fetched, missing);
+}
+
+int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+{
+  used u = {0};
+  bringing b = {.r = r, .o = o};
+  int code = 0;
+  *fetched = *missing = 0;
+  for (size_t i = 0; i < t->n && code == 0; i++)
+    code = used_add(&u, r, t->items[i].out, t->items[i].inside, &(used_options){.bring = bring_dir, .user = &b});
+  remote_close(b.remote);
+  *fetched = b.fetched;
+  if (code < 0) {
+    used_free(&u);
+    return code;
+  }
+  return fetch_used(r, &u, o, fetched, missing);
 }
 
 int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)

@@ -1,0 +1,230 @@
+/* opis data restore: data as a past revision had them, with one command. HEAD, the branch and git's index stay as they are (but for core.autostage): afterwards the work tree has the revision's .dvc files,
+ * as after `git checkout REV -- X.dvc`, and their data. */
+#include "data/git.h"
+#include "data/gitignore.h"
+#include "data/objects.h"
+#include "data/sync.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LARGEST = 256 << 20 };
+
+typedef struct restoring {
+  repo *r;
+  const restore_options *o;
+  char rev[41];
+  stages past, now;
+  targets t; /* of past */
+} restoring;
+
+/* A stage file is written once, though it may have several outputs. */
+static bool seen_before(const restoring *x, size_t i)
+{
+  for (size_t k = 0; k < i; k++)
+    if (!x->t.items[k].inside && strcmp(x->t.items[k].out->stage->file, x->t.items[i].out->stage->file) == 0)
+      return true;
+  return false;
+}
+
+static int read_here(char **bytes, size_t *n, const repo *r, const char *rel)
+{
+  char *path;
+  int code = repo_absolute(&path, r, rel);
+  if (code < 0)
+    return code;
+  code = file_read(bytes, n, path, LARGEST);
+  free(path);
+  return code;
+}
+
+/* A file of git's that is here must be in some commit: anything else exists only here. */
+static int check_file(const restoring *x, const char *rel)
+{
+  char *here;
+  size_t n;
+  bool known;
+  int code = read_here(&here, &n, x->r, rel);
+  if (code < 0)
+    return code == OPIS_ENOTFOUND ? 0 : code;
+  code = git_knows(&known, x->r, rel, here, n);
+  free(here);
+  if (code == 0 && !known)
+    code = error_set(OPIS_ECONFLICT, "%s: has changes that are in no commit; commit them first, or give them up with --force", rel);
+  return code;
+}
+
+/* Files of an output whose content no version has, and which the restored one would take the place of. */
+static int check_data(const restoring *x, const target *t)
+{
+  const output *o = t->out;
+  tree have, want = TREE_INIT;
+  path_kind kind;
+  int code = gitignore_check_untracked(x->r, o->path);
+  if (code == 0)
+    code = output_look(&have, &kind, x->r, o, NULL);
+  if (code < 0)
+    return code;
+  if (kind != PATH_MISSING)
+    code = output_want(&want, x->r, o);
+  for (size_t i = 0; i < have.n && code == 0; i++) {
+    const tree_entry *e = &have.entries[i], *same = tree_find(&want, e->path);
+    const char *part = t->inside ? t->inside + strlen(o->path) + 1 : "";
+    size_t k = strlen(part);
+    oid id = {.dir = false};
+    memcpy(id.md5, e->md5, MD5_SIZE);
+    if (k && !(strncmp(e->path, part, k) == 0 && (!e->path[k] || e->path[k] == '/')))
+      continue;
+    if (same && memcmp(same->md5, e->md5, MD5_SIZE) == 0)
+      continue;
+    if (!odb_has(&x->r->db, &id) && !odb_has(output_store(x->r, o), &id))
+      code = error_set(OPIS_ECONFLICT, "%s%s%s: has changes that no version has; 'opis data add' keeps them, --force gives them up", o->path, *e->path ? "/" : "", e->path);
+  }
+  tree_free(&want);
+  tree_free(&have);
+  return code;
+}
+
+/* What is tracked here now by another file must not come to lie over what is restored. */
+static int check_overlap(const restoring *x, const target *t)
+{
+  for (size_t i = 0; i < x->now.n; i++)
+    for (size_t k = 0; k < x->now.items[i]->n_outs; k++) {
+      const char *a = x->now.items[i]->outs[k].path, *b = t->out->path;
+      size_t n = a ? strlen(a) : 0, m = strlen(b);
+      if (!a || strcmp(x->now.items[i]->file, t->out->stage->file) == 0)
+        continue;
+      if ((strncmp(a, b, n) == 0 && (!b[n] || b[n] == '/')) || (strncmp(a, b, m) == 0 && a[m] == '/'))
+        return error_set(OPIS_ECONFLICT, "%s: %s tracks '%s' now; 'opis data remove %s' first", b, x->now.items[i]->file, a, x->now.items[i]->file);
+    }
+  return 0;
+}
+
+static int check(const restoring *x, bool named)
+{
+  int code = 0;
+  for (size_t i = 0; i < x->t.n && code == 0; i++) {
+    const target *t = &x->t.items[i];
+    const stage *s = t->out->stage;
+    if (t->out->refused)
+      code = error_set(OPIS_EUNSUPPORTED, "%s: %s: %s", s->file, t->out->written, t->out->refused);
+    else if (s->name && named && !t->inside)
+      code = error_set(OPIS_EUNSUPPORTED, "%s: an output of the pipeline in %s, which is restored as a whole: 'git checkout REV -- dvc.yaml dvc.lock', then 'opis data pull'",
+        t->out->path, s->file);
+    if (code == 0)
+      code = repo_check_no_links(x->r, t->out->path);
+    if (code == 0 && !t->inside)
+      code = check_overlap(x, t);
+    if (code == 0 && !x->o->force && !t->inside && !seen_before(x, i))
+      code = check_file(x, s->file);
+    if (code == 0)
+      code = lock_check_paths(x->r, (const char *const[]){t->out->path}, 1, true);
+  }
+  return code;
+}
+
+/* dvc.yaml and dvc.lock as the revision has them. */
+static int write_from_git(const restoring *x, const char *rel)
+{
+  char *bytes, *path, *folder = NULL;
+  size_t n;
+  int code = git_read(&bytes, &n, x->r, x->rev, rel);
+  if (code < 0)
+    return code == OPIS_ENOTFOUND ? 0 : code;
+  code = repo_absolute(&path, x->r, rel);
+  if (code == 0) {
+    folder = path_folder(path);
+    code = folder ? file_make_folders(folder, 0777) : OPIS_ENOMEM;
+    if (code == 0)
+      code = file_replace(path, bytes, n, 0666, true);
+    free(folder);
+    free(path);
+  }
+  free(bytes);
+  return code < 0 ? code : repo_touch(x->r, rel);
+}
+
+static int write_stage(const restoring *x, stage *s)
+{
+  char *lock, *folder, *path;
+  int code = 0;
+  for (size_t i = 0; i < s->n_outs && code == 0; i++)
+    if (s->outs[i].path && s->outs[i].cache)
+      code = gitignore_add(x->r, s->outs[i].path);
+  if (code < 0)
+    return code;
+  if (s->name) {
+    if (asprintf(&lock, "%.*slock", (int)(strlen(s->file) - 4), s->file) < 0)
+      return error_nomem();
+    code = write_from_git(x, lock);
+    free(lock);
+    return code < 0 ? code : write_from_git(x, s->file);
+  }
+  folder = path_folder(s->file);
+  code = folder ? repo_absolute(&path, x->r, folder) : OPIS_ENOMEM;
+  if (code == 0) {
+    code = file_make_folders(path, 0777);
+    free(path);
+  }
+  free(folder);
+  return code < 0 ? code : stage_save(x->r, s);
+}
+
+static int apply(const restoring *x, changes *c, name_list *written)
+{
+  checkout_options how = {.force = x->o->force};
+  int code = 0;
+  for (size_t i = 0; i < x->t.n && code == 0; i++) { /* the small files first, as after a git checkout: what a kill leaves undone is then what 'opis data checkout' does */
+    const target *t = &x->t.items[i];
+    if (t->inside || seen_before(x, i))
+      continue;
+    code = write_stage(x, t->out->stage);
+    char *shown = code == 0 ? repo_shown(x->r, t->out->stage->file) : NULL;
+    if (code == 0)
+      code = shown ? names_add(written, shown) : error_nomem();
+    free(shown);
+  }
+  for (size_t i = 0; i < x->t.n && code == 0; i++)
+    if (x->t.items[i].out->cache)
+      code = place_output(c, x->r, x->t.items[i].out, x->t.items[i].inside, &how);
+  return code;
+}
+
+int data_restore(changes *c, name_list *written, repo *r, const char *revision, char *const *paths, int n, const restore_options *o)
+{
+  restoring x = {.r = r, .o = o};
+  sync_options fetch = {.remote = o->remote, .jobs = o->jobs};
+  uint64_t fetched, missing = 0;
+  int code = git_resolve(x.rev, r, revision);
+  if (code == 0)
+    code = stages_load_revision(&x.past, r, x.rev);
+  if (code == 0)
+    code = stages_load(&x.now, r);
+  if (code == 0) {
+    code = targets_collect(&x.t, r, &x.past, paths, n, true, false);
+    if (code == OPIS_ENOTFOUND)
+      code = error_prefix(OPIS_ENOTFOUND, "in revision %s", revision);
+  }
+  if (code == 0 && x.t.n == 0)
+    code = error_set(OPIS_ENOTFOUND, "%s: nothing is tracked there", revision);
+  if (code == 0)
+    code = check(&x, n > 0);
+  if (code == 0)
+    code = sync_fetch_targets(r, &x.t, &fetch, &fetched, &missing);
+  if (code == 0 && missing)
+    code = error_set(OPIS_ENOTFOUND, "%llu objects of revision %s are neither in the cache nor on the remote; nothing was changed", (unsigned long long)missing, revision);
+  for (size_t i = 0; i < x.t.n && code == 0 && !o->force; i++) /* after the directory objects have come */
+    if (x.t.items[i].out->cache)
+      code = check_data(&x, &x.t.items[i]);
+  if (code == 0)
+    code = apply(&x, c, written);
+  targets_free(&x.t);
+  stages_free(&x.past);
+  stages_free(&x.now);
+  int staged = repo_stage_touched(r);
+  return code < 0 ? code : staged;
+}
