@@ -14,14 +14,11 @@ COPY . .
 RUN make BUILD=/build && ci/rootfs /build/opis /rootfs
 
 FROM scratch
-ARG VERSION=unknown
-ARG REVISION=unknown
 COPY --from=build /rootfs/ /
 LABEL org.opencontainers.image.title="opis" \
       org.opencontainers.image.description="Says in words what is on a picture: web page, HTTP API and command line, with a small model inside" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.licenses="Apache-2.0"
+# The labels of version and revision are given by ci/docker (make docker): as arguments of the build they would be taken, stale, from buildah's cache.
 # Inside, every network: who may reach it is for the one who publishes the port. Names other than localhost: OPIS_ALLOW_HOST.
 ENV OPIS_HOME=/data/models OPIS_HOST=0.0.0.0 OPIS_PORT=8501 LANG=C.UTF-8
 USER 10001:10001

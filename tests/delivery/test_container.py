@@ -37,13 +37,13 @@ def engine():
     pytest.skip(f"containers cannot run on this machine: {'; '.join(why) or 'neither docker nor podman is here'}")
 
 
-def inspect():
+def inspect(image=IMAGE):
     for tool in (["docker", "image", "inspect"], ["podman", "image", "inspect"]):
         if shutil.which(tool[0]):
-            done = call(*tool, IMAGE, check=False)
+            done = call(*tool, image, check=False)
             if done.returncode == 0:
                 return json.loads(done.stdout)[0]
-    raise AssertionError(f"{IMAGE} is not there: make docker")
+    raise AssertionError(f"{image} is not there: make docker")
 
 
 class Server:
@@ -99,7 +99,13 @@ def test_what_the_image_says_of_itself():
     assert health["Test"] == ["CMD", "/usr/bin/opis", "health"]
     labels = config["Labels"]
     assert labels["org.opencontainers.image.title"] == "opis" and labels["org.opencontainers.image.version"] == version
-    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0" and labels["org.opencontainers.image.revision"]
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0" and labels["org.opencontainers.image.revision"] == call("git", "rev-parse", "HEAD", cwd=ROOT).stdout.strip()
+
+
+def test_a_second_build_without_the_cache_gives_the_same_bytes():
+    first, second = inspect(), inspect("localhost/opis-again")
+    assert first["RootFS"]["Layers"] == second["RootFS"]["Layers"]
+    assert first["Id"] == second["Id"] and first["Config"] == second["Config"]
 
 
 def test_it_describes_without_a_network_and_with_a_read_only_root(engine):
