@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import time
 import urllib.request
@@ -161,6 +162,43 @@ def test_memory_limit_of_the_compose_file_is_enough(serve):
     for _ in range(3):
         assert json.loads(server.get("/v1/describe", (ROOT / "examples" / "astronaut.jpg").read_bytes(), "image/jpeg"))["description"]
     assert call(*server.tool, "inspect", "--format", "{{.State.OOMKilled}}", server.id).stdout.strip() == "false"
+
+
+def test_compose_file(engine, tmp_path):
+    """compose.yaml as it is, but for the port: what it starts is limited as it says, and keeps its history over a restart."""
+    if engine[0] == "docker":
+        compose, tool = ["docker", "compose"], ["docker"]
+    else:
+        compose, tool = ["podman-compose", f"--podman-args={' '.join(engine[1 : engine.index('run')])}", f"--podman-run-args={' '.join(LIMITS)}"], engine[: engine.index("run")]
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    text = (ROOT / "compose.yaml").read_text()
+    assert "127.0.0.1:8501:8501" in text
+    (tmp_path / "compose.yaml").write_text(text.replace("127.0.0.1:8501:8501", f"127.0.0.1:{port}:8501"))
+    compose += ["-p", f"opis-test-{port}", "-f", str(tmp_path / "compose.yaml")]
+    name = f"opis-test-{port}_opis_1" if engine[0] != "docker" else f"opis-test-{port}-opis-1"
+
+    def up():
+        call(*compose, "up", "-d", "--no-build")
+        server = Server.__new__(Server)
+        server.tool, server.id, server.url = tool, name, f"http://127.0.0.1:{port}"
+        return server.wait()
+
+    try:
+        server = up()
+        assert json.loads(server.get("/v1/describe", CAT.read_bytes(), "image/jpeg"))["description"]
+        host = json.loads(call(*tool, "inspect", name).stdout)[0]["HostConfig"]
+        assert host["ReadonlyRootfs"] and host["Memory"] == 1 << 30 and host["NanoCpus"] == 2e9 and host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert "no-new-privileges" in " ".join(host["SecurityOpt"])
+        status = json.loads(call(*tool, "inspect", name).stdout)[0]
+        assert not status.get("EffectiveCaps")
+        call(*compose, "down")
+        assert call(*tool, "ps", "-a", "--format", "{{.Names}}").stdout.count(name) == 0
+        server = up()
+        assert len(json.loads(server.get("/v1/history"))["entries"]) == 1
+    finally:
+        call(*compose, "down", "-v", check=False)
 
 
 def test_the_licences_and_records_of_what_it_holds(engine, tmp_path):
