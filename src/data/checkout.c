@@ -1,4 +1,4 @@
-/* opis data checkout, remove, move, unprotect: the work tree follows the stage files. */
+/* opis data checkout, remove, unprotect: the work tree follows the stage files. */
 #include "data/git.h"
 #include "data/gitignore.h"
 #include "data/index.h"
@@ -123,16 +123,16 @@ static int remove_stage(repo *r, stage *s, bool outs)
     if (code == 0)
       code = index_forget(r, o->path);
   }
+  for (size_t i = 0; i < s->n_outs && code == 0; i++)
+    if (s->outs[i].path && s->outs[i].cache)
+      code = gitignore_remove(r, s->outs[i].path);
   if (code == 0)
     code = repo_absolute(&path, r, s->file);
   if (code < 0)
     return code;
-  if (unlink(path) != 0 && errno != ENOENT) /* before the .gitignore lines: killed between, the data are still hidden from git */
+  if (unlink(path) != 0 && errno != ENOENT) /* the last thing: as long as it is there, the same command finds what is left to do */
     code = error_set_errno("%s", s->file);
   free(path);
-  for (size_t i = 0; i < s->n_outs && code == 0; i++)
-    if (s->outs[i].path && s->outs[i].cache)
-      code = gitignore_remove(r, s->outs[i].path);
   return code < 0 ? code : repo_touch(r, s->file);
 }
 
@@ -167,7 +167,7 @@ int data_remove(repo *r, char *const *names, int n, bool outs)
 
 /* ---- unprotect ---- */
 
-static int unprotect_one(const char *path, mode_t mode)
+static int unprotect_one(const repo *r, const char *path, mode_t mode)
 {
   struct stat own, st;
   if (lstat(path, &own) != 0 || stat(path, &st) != 0)
@@ -181,7 +181,7 @@ static int unprotect_one(const char *path, mode_t mode)
   int from = open(path, O_RDONLY | O_CLOEXEC);
   if (from < 0)
     return error_set_errno("%s", path);
-  int code = file_replace_open(&f, path, 0666);
+  int code = repo_replace_open(&f, r, path, 0666);
   if (code == 0) {
     code = copy_file(f.fd, from, true, path);
     if (code == 0 && fchmod(f.fd, mode) != 0)
@@ -216,118 +216,11 @@ int data_unprotect(repo *r, char *const *paths, int n)
         code = error_nomem();
         break;
       }
-      code = unprotect_one(path, mode);
+      code = unprotect_one(r, path, mode);
       free(path);
     }
     tree_free(&t);
     free(rel);
   }
   return code;
-}
-
-/* ---- move ---- */
-
-static int rename_data(repo *r, const char *from, const char *to)
-{
-  char *a, *b, *folder = NULL;
-  int code = repo_absolute(&a, r, from);
-  if (code < 0)
-    return code;
-  code = repo_absolute(&b, r, to);
-  if (code == 0) {
-    folder = path_folder(b);
-    code = folder ? file_make_folders(folder, 0777) : OPIS_ENOMEM;
-    if (code == 0 && access(a, F_OK) == 0 && renameat2(AT_FDCWD, a, AT_FDCWD, b, 1 /* RENAME_NOREPLACE */) != 0) {
-      if (errno == EINVAL || errno == ENOSYS ? rename(a, b) != 0 : true)
-        code = error_set_errno("%s", to);
-    }
-    free(folder);
-    free(b);
-  }
-  free(a);
-  return code;
-}
-
-static int move_output(repo *r, output *o, const char *from, const char *to)
-{
-  stage *s = o->stage, *fresh = NULL;
-  char *file = NULL, *path = NULL;
-  size_t i = (size_t)(o - s->outs), n = strlen(s->file);
-  bool named_alike = n > 4 && strncmp(path_name(s->file), path_name(from), strlen(path_name(from))) == 0 && strcmp(path_name(s->file) + strlen(path_name(from)), ".dvc") == 0;
-  int code = 0;
-  if (named_alike && s->n_outs == 1) { /* the .dvc file moves along: the new one first, then the data, then the old one goes */
-    if (asprintf(&file, "%s.dvc", to) < 0)
-      return error_nomem();
-    if (scan_kind(r, file) != PATH_MISSING)
-      code = error_set(OPIS_EEXISTS, "%s: exists already", file);
-    if (code == 0)
-      code = stage_parse(&fresh, file, s->text.s, s->text.n);
-    if (code == 0)
-      code = stage_set_path(fresh, i, path_name(to));
-  } else {
-    char *written = path_relative(s->wdir, to);
-    code = written ? stage_set_path(s, i, written) : error_nomem();
-    free(written);
-  }
-  if (code == 0)
-    code = gitignore_add(r, to);
-  if (code == 0)
-    code = rename_data(r, from, to);
-  if (code == 0)
-    code = stage_save(r, fresh ? fresh : s);
-  if (code == 0 && fresh) {
-    code = repo_absolute(&path, r, s->file);
-    if (code == 0 && unlink(path) != 0)
-      code = error_set_errno("%s", s->file);
-    free(path);
-    if (code == 0)
-      code = repo_touch(r, s->file);
-  }
-  if (code == 0)
-    code = gitignore_remove(r, from);
-  if (code == 0)
-    code = index_forget(r, from);
-  stage_free(fresh);
-  free(file);
-  return code;
-}
-
-int data_move(repo *r, const char *from, const char *to)
-{
-  stages set;
-  char *a = NULL, *b = NULL;
-  int code = stages_load(&set, r);
-  if (code < 0)
-    return code;
-  code = repo_relative(&a, r, from);
-  if (code == 0)
-    code = repo_relative(&b, r, to);
-  if (code == 0 && scan_kind(r, b) == PATH_FOLDER) { /* into it, as mv does */
-    char *inside;
-    code = asprintf(&inside, "%s%s%s", b, *b ? "/" : "", path_name(a)) < 0 ? error_nomem() : 0;
-    if (code == 0) {
-      free(b);
-      b = inside;
-    }
-  }
-  output *o = code == 0 ? stages_find(&set, a, true) : NULL;
-  if (code == 0 && !o)
-    code = error_set(OPIS_ENOTFOUND, "%s: not tracked", from);
-  else if (code == 0 && (o->stage->name || o->stage->cmd))
-    code = error_set(OPIS_EUNSUPPORTED, "%s: an output of a pipeline stage; change dvc.yaml instead", from);
-  else if (code == 0 && strcmp(a, b) == 0)
-    code = error_set(OPIS_EINVALID, "%s: is already there", from);
-  else if (code == 0 && scan_kind(r, b) != PATH_MISSING)
-    code = error_set(OPIS_EEXISTS, "%s: exists already", to);
-  if (code == 0)
-    code = repo_check_no_links(r, b);
-  if (code == 0)
-    code = lock_check_paths(r, (const char *const[]){a, b}, 2, true);
-  if (code == 0)
-    code = move_output(r, o, a, b);
-  stages_free(&set);
-  free(a);
-  free(b);
-  int staged = repo_stage_touched(r);
-  return code < 0 ? code : staged;
 }

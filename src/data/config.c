@@ -1,6 +1,7 @@
 /* Reading the configuration. Values follow configobj, which DVC uses: quoted with ' or " (or three of them), and a comment may follow. */
 #include "data/config.h"
 
+#include "data/temporary.h"
 #include "util/error.h"
 #include "util/file.h"
 
@@ -188,8 +189,15 @@ int config_write_level(const config *c, config_level level, const strbuf *text)
     *slash = '\0';
     code = file_make_folders(folder, 0777);
   }
+  const char *bytes = text->s ? text->s : "";
+  char *scratch = NULL;
+  if (code == 0 && (level == CONFIG_REPO || level == CONFIG_LOCAL)) {
+    code = asprintf(&scratch, "%s/tmp/opis/place", folder) < 0 ? error_nomem() : temporary_replace(c->files[level], scratch, bytes, text->n, true);
+    free(scratch);
+  } else if (code == 0)
+    code = file_replace(c->files[level], bytes, text->n, 0666, true);
   free(folder);
-  return code < 0 ? code : file_replace(c->files[level], text->s ? text->s : "", text->n, 0666, true);
+  return code;
 }
 
 int config_load(config *c, const char *dvc)

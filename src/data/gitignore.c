@@ -99,7 +99,7 @@ int gitignore_add(repo *r, const char *rel)
     if (text.n && text.s[text.n - 1] != '\n')
       strbuf_putc(&text, '\n');
     strbuf_printf(&text, "%s\n", line);
-    code = strbuf_check(&text) < 0 ? error_nomem() : file_replace(path, text.s, text.n, 0666, false);
+    code = strbuf_check(&text) < 0 ? error_nomem() : repo_replace(r, path, text.s, text.n, false);
     if (code == 0)
       code = repo_touch(r, file);
   }
@@ -128,7 +128,7 @@ int gitignore_remove(repo *r, const char *rel)
     else if (fresh.n == 0)
       code = unlink(path) == 0 ? 0 : error_set_errno("%s", file);
     else
-      code = file_replace(path, fresh.s, fresh.n, 0666, false);
+      code = repo_replace(r, path, fresh.s, fresh.n, false);
     if (code == 0)
       code = repo_touch(r, file);
     strbuf_free(&fresh);

@@ -69,7 +69,8 @@ static int store_by_link(job *j, int fd, const tree_entry *e, const char *path, 
   odb_temporary t;
   struct stat st;
   *done = false;
-  if ((db->types[0] != LINK_HARD && db->types[0] != LINK_SYMBOLIC) || e->links != 1 || (e->flags & TREE_SYMLINK) || e->size == 0)
+  if ((db->types[0] != LINK_HARD && db->types[0] != LINK_SYMBOLIC) || e->links != 1 || (e->flags & (TREE_SYMLINK | TREE_EXECUTABLE)) ||
+    e->size == 0) /* an object has mode 0444: it would take the execute bit away */
     return 0;
   int code = odb_new(&t, db);
   if (code < 0)
@@ -128,7 +129,7 @@ static int store_large(job *j, int fd, tree_entry *e, const char *path)
   md5_start(&m);
   if (!buffer)
     code = error_nomem();
-  bool cloned = code == 0 && !j->legacy && j->store->types[0] == LINK_REFLINK && copy_file(t.fd, fd, true, path) == 0;
+  bool cloned = code == 0 && !j->legacy && j->store->types[0] == LINK_REFLINK && clone_file(t.fd, fd);
   int from = cloned ? t.fd : fd;
   if (cloned && lseek(t.fd, 0, SEEK_SET) != 0)
     code = error_set_errno("%s", path);

@@ -129,6 +129,33 @@ int index_apply(tree *t, const repo *r, const char *rel, bool legacy, bool *same
   return 0;
 }
 
+/* Bytes on their way into the file; the first failure is kept. */
+typedef struct writer {
+  int fd, code;
+  const char *what;
+  size_t n;
+  uint8_t bytes[64 * 1024];
+} writer;
+
+static void flush(writer *w)
+{
+  if (w->code == 0 && w->n)
+    w->code = file_write_all(w->fd, w->bytes, w->n, w->what);
+  w->n = 0;
+}
+
+static void put(writer *w, const void *bytes, size_t n)
+{
+  if (n > sizeof w->bytes - w->n)
+    flush(w);
+  if (n > sizeof w->bytes) {
+    w->code = w->code < 0 ? w->code : error_set(OPIS_ELIMIT, "%s: a path is too long", w->what);
+    return;
+  }
+  memcpy(w->bytes + w->n, bytes, n);
+  w->n += n;
+}
+
 int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
 {
   char *path, *folder = NULL;
@@ -145,20 +172,20 @@ int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
   code = folder ? file_make_folders(folder, 0777) : OPIS_ENOMEM;
   free(folder);
   if (code == 0)
-    code = file_replace_open(&f, path, 0666);
+    code = repo_replace_open(&f, r, path, 0666);
   free(path);
   if (code < 0)
     return code;
-  FILE *out = fdopen(dup(f.fd), "w");
-  if (!out) {
-    code = error_set_errno("%s", f.path);
+  writer *w = malloc(sizeof *w);
+  if (!w) {
     file_replace_abort(&f);
-    return code;
+    return error_nomem();
   }
-  fwrite(magic, 1, 8, out);
-  fwrite(&n, 8, 1, out);
-  fwrite(&length, 4, 1, out);
-  fwrite(rel, 1, length, out);
+  *w = (writer){.fd = f.fd, .what = f.path};
+  put(w, magic, 8);
+  put(w, &n, 8);
+  put(w, &length, 4);
+  put(w, rel, length);
   for (size_t i = 0; i < t->n; i++) {
     const tree_entry *e = &t->entries[i];
     size_t all = strlen(e->path), shared = 0;
@@ -169,19 +196,18 @@ int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
     uint16_t rest = (uint16_t)(all - shared);
     uint8_t head[3] = {(uint8_t)shared};
     memcpy(head + 1, &rest, 2);
-    fwrite(head, 1, 3, out);
-    fwrite(e->path + shared, 1, rest, out);
-    fwrite(&e->inode, 8, 1, out);
-    fwrite(&e->mtime, 8, 1, out);
-    fwrite(&e->size, 8, 1, out);
-    fwrite(e->md5, 1, MD5_SIZE, out);
+    put(w, head, 3);
+    put(w, e->path + shared, rest);
+    put(w, &e->inode, 8);
+    put(w, &e->mtime, 8);
+    put(w, &e->size, 8);
+    put(w, e->md5, MD5_SIZE);
     before = e->path;
   }
-  fwrite(final, 1, 4, out);
-  bool failed = fflush(out) != 0 || ferror(out);
-  if (failed)
-    code = error_set_errno("%s", f.path);
-  fclose(out);
+  put(w, final, 4);
+  flush(w);
+  code = w->code;
+  free(w);
   if (code < 0) {
     file_replace_abort(&f);
     return code;

@@ -1,5 +1,6 @@
 #include "data/odb.h"
 
+#include "data/temporary.h"
 #include "util/error.h"
 #include "util/file.h"
 
@@ -7,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,18 +179,10 @@ int odb_read_fd(int *fd, odb *db, const oid *o)
 static void sweep(odb *db)
 {
   int fd = openat(db->fd, TEMPORARY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-  if (!d) {
-    if (fd >= 0)
-      close(fd);
+  if (fd < 0)
     return;
-  }
-  for (struct dirent *e; (e = readdir(d));) {
-    long pid = strtol(e->d_name, NULL, 10);
-    if (pid > 0 && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)))
-      unlinkat(dirfd(d), e->d_name, 0);
-  }
-  closedir(d);
+  temporary_sweep(fd, db->tag);
+  close(fd);
 }
 
 /* Once, by whichever thread comes first: sweeping takes this process's own number for an earlier one's. */
@@ -205,6 +197,7 @@ static int prepare(odb *db)
     if (code == 0)
       code = make_folder(db, TEMPORARY);
     if (code == 0) {
+      temporary_tag(db->tag);
       sweep(db);
       atomic_store_explicit(&db->prepared, true, memory_order_release);
     }
@@ -218,8 +211,8 @@ int odb_new(odb_temporary *t, odb *db)
   int code = prepare(db);
   if (code < 0)
     return code;
-  unsigned n = atomic_fetch_add(&db->next, 1);
-  snprintf(t->name, sizeof t->name, TEMPORARY "/%ld-%u", (long)getpid(), n);
+  memcpy(t->name, TEMPORARY "/", sizeof TEMPORARY);
+  temporary_name(t->name + sizeof TEMPORARY, db->tag, atomic_fetch_add(&db->next, 1));
   for (int attempt = 0; attempt < 3; attempt++) {
     t->fd = openat(db->fd, t->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, db->shared ? 0664 : 0666);
     if (t->fd >= 0)
@@ -346,9 +339,14 @@ int odb_remove(odb *db, const oid *o)
   return error_set_errno("%s/%s", db->path, key);
 }
 
+bool clone_file(int to, int from)
+{
+  return ioctl(to, FICLONE, from) == 0;
+}
+
 int copy_file(int to, int from, bool reflink, const char *what)
 {
-  if (reflink && ioctl(to, FICLONE, from) == 0)
+  if (reflink && clone_file(to, from))
     return 0;
   for (bool kernel = true;;) {
     ssize_t n;

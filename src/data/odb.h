@@ -32,6 +32,7 @@ typedef struct odb {
   link_type types[4];
   int n_types;
   atomic_uint next;     /* numbers temporary files */
+  char tag[17];         /* of this process's ones (temporary.h) */
   atomic_bool prepared; /* the folders of the store are there, and swept */
   pthread_mutex_t lock; /* while they are made */
   atomic_uint stored;   /* objects written since odb_sync */
@@ -54,7 +55,7 @@ int odb_read_fd(int *fd, odb *db, const oid *o);
  * is swept by the next one. */
 typedef struct odb_temporary {
   int fd;
-  char name[64];
+  char name[80];
 } odb_temporary;
 int odb_new(odb_temporary *t, odb *db);
 int odb_keep(odb_temporary *t, odb *db, const oid *o);
@@ -70,6 +71,8 @@ void odb_tidy(odb *db);
 int odb_list(odb *db, int (*each)(void *user, const oid *o, uint64_t size), void *user);
 int odb_remove(odb *db, const oid *o);
 
+/* Makes an empty file a clone of another one, where the file system can; nothing is done when it is false. */
+bool clone_file(int to, int from);
 /* Copies bytes from one open file to another, by reflink where reflink is true and the file system can, else by the kernel. */
 int copy_file(int to, int from, bool reflink, const char *what);
 

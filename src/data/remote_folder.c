@@ -1,6 +1,7 @@
 /* A folder as a remote: a disk, a network share, a mounted bucket. */
 #include "data/odb.h"
 #include "data/remote.h"
+#include "data/temporary.h"
 
 #include "util/error.h"
 #include "util/file.h"
@@ -9,11 +10,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,8 +22,12 @@ typedef struct folder_remote {
   remote base;
   char *path;
   atomic_uint next;
-  unsigned long long tag; /* of this process's temporary files: other machines may use the same folder */
+  pthread_mutex_t lock;
+  char tag[TEMPORARY_TAG]; /* of this process's temporary files: other machines may use the same folder */
+  atomic_bool used;        /* their folder is there, and swept */
 } folder_remote;
+
+#define TEMPORARY ".opis"
 
 enum { DEEPEST = 16 };
 
@@ -35,6 +40,11 @@ static int full_path(char **path, const remote *r, const char *key)
 static void folder_close(remote *r)
 {
   folder_remote *f = (folder_remote *)r;
+  char *path;
+  if (atomic_load(&f->used) && asprintf(&path, "%s/" TEMPORARY, f->path) >= 0) {
+    rmdir(path); /* stays when somebody else is pushing */
+    free(path);
+  }
   free(f->path);
   free(f);
 }
@@ -138,12 +148,39 @@ static int make_parent(const char *path)
   return code;
 }
 
+/* Once: the folder of temporary files, without what killed processes left in it. */
+static int prepare(folder_remote *f)
+{
+  char *path;
+  int code = 0;
+  if (atomic_load_explicit(&f->used, memory_order_acquire))
+    return 0;
+  pthread_mutex_lock(&f->lock);
+  if (!atomic_load(&f->used)) {
+    code = asprintf(&path, "%s/" TEMPORARY, f->path) < 0 ? error_nomem() : file_make_folders(path, 0777);
+    int fd = code < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+      temporary_tag(f->tag);
+      temporary_sweep(fd, f->tag);
+      close(fd);
+      atomic_store_explicit(&f->used, true, memory_order_release);
+    } else if (code == 0)
+      code = error_set_errno("%s", path);
+    free(path);
+  }
+  pthread_mutex_unlock(&f->lock);
+  return code;
+}
+
 static int folder_put(remote *r, const char *key, int fd, uint64_t size, const remote_io *io)
 {
   folder_remote *f = (folder_remote *)r;
-  char *path, *temporary = NULL;
+  char *path, *temporary = NULL, name[TEMPORARY_NAME];
   int code = full_path(&path, r, key);
-  if (code == 0 && asprintf(&temporary, "%s/.opis/%llx-%u", f->path, f->tag, atomic_fetch_add(&f->next, 1)) < 0)
+  if (code == 0)
+    code = prepare(f);
+  temporary_name(name, f->tag, atomic_fetch_add(&f->next, 1));
+  if (code == 0 && asprintf(&temporary, "%s/" TEMPORARY "/%s", f->path, name) < 0)
     code = error_nomem();
   if (code < 0) {
     free(path);
@@ -203,7 +240,8 @@ int remote_folder_open(remote **out, const char *url, const remote_settings *set
     return error_nomem();
   f->base.ops = &folder_ops;
   f->path = strdup(strncasecmp(url, "file://", 7) == 0 ? url + 7 : url);
-  if (!f->path || getrandom(&f->tag, sizeof f->tag, 0) != sizeof f->tag) {
+  f->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  if (!f->path) {
     folder_close(&f->base);
     return error_nomem();
   }

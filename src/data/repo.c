@@ -1,11 +1,13 @@
 #include "data/repo.h"
 
 #include "data/git.h"
+#include "data/temporary.h"
 #include "util/cpus.h"
 #include "util/error.h"
 #include "util/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,6 +60,43 @@ static int open_caches(repo *r)
   return code;
 }
 
+/* ---- temporary files ---- */
+
+char *repo_scratch(const repo *r)
+{
+  char *path;
+  return asprintf(&path, "%s/tmp/opis/place", r->dvc) < 0 ? NULL : path;
+}
+
+/* What killed processes left. */
+static void sweep(const repo *r)
+{
+  char tag[TEMPORARY_TAG], *path = repo_scratch(r);
+  int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  free(path);
+  if (fd < 0)
+    return;
+  temporary_tag(tag);
+  temporary_sweep(fd, tag);
+  close(fd);
+}
+
+int repo_replace_open(file_replacement *f, const repo *r, const char *path, mode_t mode)
+{
+  char *scratch = repo_scratch(r);
+  int code = scratch ? temporary_replace_open(f, path, scratch, mode) : error_nomem();
+  free(scratch);
+  return code;
+}
+
+int repo_replace(const repo *r, const char *path, const void *bytes, size_t n, bool sync)
+{
+  char *scratch = repo_scratch(r);
+  int code = scratch ? temporary_replace(path, scratch, bytes, n, sync) : error_nomem();
+  free(scratch);
+  return code;
+}
+
 int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
 {
   char *cwd = NULL, here[PATH_MAX];
@@ -91,6 +130,8 @@ int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
   }
   if (code == 0 && lock)
     code = lock_take(r);
+  if (code == 0 && lock)
+    sweep(r);
   if (code < 0)
     repo_close(r);
   else

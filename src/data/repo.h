@@ -5,6 +5,7 @@
 #include "data/config.h"
 #include "data/ignore.h"
 #include "data/odb.h"
+#include "util/file.h"
 #include "util/pool.h"
 
 #include <stdbool.h>
@@ -58,6 +59,11 @@ char *path_normal(const char *folder, const char *path);
 char *path_relative(const char *from_folder, const char *to); /* both relative to one top: "a" to "a/b/c" -> "b/c"; "a/x" to "b" -> "../../b" */
 char *path_folder(const char *path);                          /* malloc'ed; "" for a bare name */
 const char *path_name(const char *path);
+
+/* file_replace and file_replace_open (util/file.h) for files of the repository, path absolute: the temporary file is in .dvc/tmp, so that a kill leaves nothing among what git and the user see. */
+int repo_replace(const repo *r, const char *path, const void *bytes, size_t n, bool sync);
+int repo_replace_open(file_replacement *f, const repo *r, const char *path, mode_t mode);
+char *repo_scratch(const repo *r); /* the folder of such files; malloc'ed, NULL without memory; need not exist */
 
 /* A file of the repository that git must know of, when core.autostage is on (in repo_close_staged). rel: root-relative. */
 int repo_touch(repo *r, const char *rel);

@@ -168,7 +168,7 @@ int stage_save(repo *r, stage *s)
   int code = repo_absolute(&path, r, s->file);
   if (code < 0)
     return code;
-  code = file_replace(path, s->text.s, s->text.n, 0666, true);
+  code = repo_replace(r, path, s->text.s, s->text.n, true);
   free(path);
   return code < 0 ? code : repo_touch(r, s->file);
 }

@@ -192,6 +192,8 @@ int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, 
 
 int file_make_folders(const char *path, mode_t mode)
 {
+  if (file_is_folder(path))
+    return 0;
   char *copy = strdup(path);
   if (!copy)
     return error_nomem();
