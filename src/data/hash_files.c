@@ -63,7 +63,7 @@ static int read_small(int fd, uint8_t *buffer, size_t size, size_t *n, const cha
 }
 
 /* The file that was just hashed becomes the object itself: no byte is copied. Only where the cache links hard (or by symbolic links) anyway, and nobody else has the file. */
-static int store_by_link(job *j, int fd, const tree_entry *e, const char *path, const oid *o, bool *done)
+static int store_by_link(job *j, int fd, tree_entry *e, const char *path, const oid *o, bool *done)
 {
   odb *db = j->store;
   odb_temporary t;
@@ -87,10 +87,11 @@ static int store_by_link(job *j, int fd, const tree_entry *e, const char *path, 
     return 0;
   }
   *done = true;
+  e->links = 2;
   return odb_keep(&t, db, o);
 }
 
-static int store_small(job *j, int fd, const tree_entry *e, const char *path, const uint8_t *bytes, size_t n)
+static int store_small(job *j, int fd, tree_entry *e, const char *path, const uint8_t *bytes, size_t n)
 {
   oid o = {.dir = false};
   bool linked;

@@ -70,14 +70,10 @@ int objects_save(oid *o, const tree *t, repo *r, odb *store)
   int code = tree_write(t, o->md5, NULL, NULL, NULL);
   if (code < 0 || !store || odb_has(store, o))
     return code;
-  code = odb_sync(store); /* the files first: a directory object promises them */
-  if (code == 0)
-    code = odb_new(&temporary, store);
+  code = odb_new(&temporary, store);
   if (code < 0)
     return code;
   code = tree_write(t, o->md5, NULL, sink, &temporary.fd);
-  if (code == 0 && fsync(temporary.fd) != 0)
-    code = error_set_errno("%s", store->path);
   if (code < 0) {
     odb_drop(&temporary, store);
     return code;

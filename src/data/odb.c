@@ -1,5 +1,6 @@
 #include "data/odb.h"
 
+#include "data/settle.h"
 #include "data/temporary.h"
 #include "util/error.h"
 #include "util/file.h"
@@ -14,8 +15,6 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define TEMPORARY ".opis" /* below the store; no object's folder has such a name, and DVC passes over it */
 
 bool oid_parse(oid *o, const char *text)
 {
@@ -123,12 +122,12 @@ static int ensure_open(odb *db)
   return db->fd < 0 ? error_set_errno("%s", db->path) : 0;
 }
 
-static int hash_object(odb *db, const char *key, uint8_t md5[MD5_SIZE])
+static int hash_object(odb *db, const char *key, bool dir, uint8_t md5[MD5_SIZE])
 {
   int fd = openat(db->fd, key, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return error_set_errno("%s/%s", db->path, key);
-  int code = db->legacy ? md5_fd_dos2unix(md5, NULL, fd, key) : md5_fd(md5, NULL, fd, key);
+  int code = db->legacy && !dir ? md5_fd_dos2unix(md5, NULL, fd, key) : md5_fd(md5, NULL, fd, key);
   close(fd);
   return code;
 }
@@ -137,7 +136,6 @@ int odb_check(odb *db, const oid *o, uint64_t *size)
 {
   char key[OID_KEY];
   struct stat st;
-  uint8_t md5[MD5_SIZE];
   odb_key(key, o);
   if (db->fd < 0 || fstatat(db->fd, key, &st, 0) != 0) {
     if (db->fd >= 0 && errno != ENOENT && errno != ENOTDIR)
@@ -148,16 +146,26 @@ int odb_check(odb *db, const oid *o, uint64_t *size)
     *size = (uint64_t)st.st_size;
   if ((st.st_mode & 07777) == 0444)
     return S_ISREG(st.st_mode) ? 0 : error_set(OPIS_ENOTFOUND, "%s/%s: no regular file", db->path, key);
-  int code = hash_object(db, key, md5);
+  int code = odb_rehash(db, o);
   if (code < 0)
     return code;
-  if (memcmp(md5, o->md5, MD5_SIZE) != 0) {
-    unlinkat(db->fd, key, 0);
-    return error_set(OPIS_ENOTFOUND, "%s/%s: damaged, and taken away", db->path, key);
-  }
   if (fchmodat(db->fd, key, 0444, 0) != 0)
     return 0; /* somebody else's file in a shared cache: right all the same, and hashed again next time */
   return 0;
+}
+
+int odb_rehash(odb *db, const oid *o)
+{
+  char key[OID_KEY];
+  uint8_t md5[MD5_SIZE];
+  odb_key(key, o);
+  int code = hash_object(db, key, o->dir, md5);
+  if (code < 0)
+    return code;
+  if (memcmp(md5, o->md5, MD5_SIZE) == 0)
+    return 0;
+  unlinkat(db->fd, key, 0);
+  return error_set(OPIS_ENOTFOUND, "%s/%s: damaged, and taken away", db->path, key);
 }
 
 bool odb_has(odb *db, const oid *o)
@@ -178,29 +186,32 @@ int odb_read_fd(int *fd, odb *db, const oid *o)
 /* Files of processes that are no more. */
 static void sweep(odb *db)
 {
-  int fd = openat(db->fd, TEMPORARY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = openat(db->fd, ODB_TEMPORARY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return;
   temporary_sweep(fd, db->tag);
   close(fd);
 }
 
-/* Once, by whichever thread comes first: sweeping takes this process's own number for an earlier one's. */
+/* Once, by whichever thread comes first: sweeping takes this process's own number for an earlier one's. The note is needed again after each waiting for the disk. */
 static int prepare(odb *db)
 {
   int code = 0;
-  if (atomic_load_explicit(&db->prepared, memory_order_acquire))
+  if (atomic_load_explicit(&db->noted, memory_order_acquire))
     return 0;
   pthread_mutex_lock(&db->lock);
-  if (!atomic_load(&db->prepared)) {
+  if (!db->prepared) {
     code = ensure_open(db);
-    if (code == 0)
-      code = make_folder(db, TEMPORARY);
     if (code == 0) {
       temporary_tag(db->tag);
       sweep(db);
-      atomic_store_explicit(&db->prepared, true, memory_order_release);
+      db->prepared = true;
     }
+  }
+  if (code == 0 && !atomic_load(&db->noted)) {
+    code = make_folder(db, ODB_TEMPORARY);
+    if (code == 0)
+      code = settle_note(db);
   }
   pthread_mutex_unlock(&db->lock);
   return code;
@@ -211,14 +222,14 @@ int odb_new(odb_temporary *t, odb *db)
   int code = prepare(db);
   if (code < 0)
     return code;
-  memcpy(t->name, TEMPORARY "/", sizeof TEMPORARY);
-  temporary_name(t->name + sizeof TEMPORARY, db->tag, atomic_fetch_add(&db->next, 1));
+  memcpy(t->name, ODB_TEMPORARY "/", sizeof ODB_TEMPORARY);
+  temporary_name(t->name + sizeof ODB_TEMPORARY, db->tag, atomic_fetch_add(&db->next, 1));
   for (int attempt = 0; attempt < 3; attempt++) {
     t->fd = openat(db->fd, t->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, db->shared ? 0664 : 0666);
     if (t->fd >= 0)
       return 0;
     if (errno == ENOENT)
-      code = make_folder(db, TEMPORARY);
+      code = make_folder(db, ODB_TEMPORARY);
     else if (errno == EEXIST)
       unlinkat(db->fd, t->name, 0); /* an earlier process of the same number */
     else
@@ -241,6 +252,7 @@ void odb_drop(odb_temporary *t, odb *db)
 int odb_keep(odb_temporary *t, odb *db, const oid *o)
 {
   char key[OID_KEY], folder[3];
+  struct stat st;
   int code = 0;
   odb_key(key, o);
   snprintf(folder, sizeof folder, "%.2s", key);
@@ -257,9 +269,9 @@ int odb_keep(odb_temporary *t, odb *db, const oid *o)
     odb_drop(t, db);
     return code;
   }
+  atomic_fetch_add_explicit(&db->stored, fstat(t->fd, &st) == 0 ? (unsigned long long)st.st_size + 1 : 1, memory_order_relaxed);
   close(t->fd);
   t->fd = -1;
-  atomic_fetch_add_explicit(&db->stored, 1, memory_order_relaxed);
   return 0;
 }
 
@@ -279,15 +291,16 @@ int odb_write(odb *db, const oid *o, const void *bytes, size_t n)
 
 int odb_sync(odb *db)
 {
-  if (db->fd < 0 || atomic_exchange(&db->stored, 0) == 0)
-    return 0;
-  return syncfs(db->fd) != 0 ? error_set_errno("%s", db->path) : 0;
+  return settle_later(db);
 }
 
 void odb_tidy(odb *db)
 {
-  if (db->fd >= 0 && atomic_load(&db->prepared))
-    unlinkat(db->fd, TEMPORARY, AT_REMOVEDIR);
+  if (db->fd < 0 || !db->prepared)
+    return;
+  if (atomic_load(&db->stored) == 0)
+    settle_later(db); /* takes the note away */
+  unlinkat(db->fd, ODB_TEMPORARY, AT_REMOVEDIR);
 }
 
 static bool is_fan_out(const char *s)

@@ -17,6 +17,8 @@ typedef struct oid {
   bool dir;
 } oid;
 enum { OID_TEXT = 37, OID_KEY = 64 };
+#define ODB_TEMPORARY ".opis"             /* below the store; no object's folder has such a name, and DVC passes over it */
+#define ODB_NOTE ".settle-"               /* in it: names of notes (settle.h) */
 bool oid_parse(oid *o, const char *text); /* false when it is no object's name */
 void oid_text(char text[OID_TEXT], const oid *o);
 bool oid_same(const oid *a, const oid *b);
@@ -33,9 +35,10 @@ typedef struct odb {
   int n_types;
   atomic_uint next;     /* numbers temporary files */
   char tag[17];         /* of this process's ones (temporary.h) */
-  atomic_bool prepared; /* the folders of the store are there, and swept */
+  bool prepared;        /* the folders of the store are there, and swept */
   pthread_mutex_t lock; /* while they are made */
-  atomic_uint stored;   /* objects written since odb_sync */
+  atomic_bool noted;    /* what is stored may not be on the disk yet, and a note says so (settle.h) */
+  atomic_ullong stored; /* bytes since then */
 } odb;
 
 /* The folder need not exist. types: "reflink,copy" or NULL for that. OPIS_EINVALID for an unknown type. */
@@ -48,6 +51,8 @@ void odb_key(char key[OID_KEY], const oid *o);
 /* Present and trusted, or present and found right: 0. OPIS_ENOTFOUND: not there (a damaged one is taken away first). size may be NULL. */
 int odb_check(odb *db, const oid *o, uint64_t *size);
 bool odb_has(odb *db, const oid *o);
+/* Hashes an object that is there, whatever its mode says. OPIS_ENOTFOUND: it was not what its name says, and was taken away. */
+int odb_rehash(odb *db, const oid *o);
 /* Opens an object for reading; OPIS_ENOTFOUND. */
 int odb_read_fd(int *fd, odb *db, const oid *o);
 
@@ -62,7 +67,7 @@ int odb_keep(odb_temporary *t, odb *db, const oid *o);
 void odb_drop(odb_temporary *t, odb *db);
 int odb_write(odb *db, const oid *o, const void *bytes, size_t n); /* a whole object from memory */
 
-/* Makes what was stored since the last call durable: one syncfs. Call before a file that names the objects appears. */
+/* Call before a file that names the objects appears: what was stored is on the disk, or noted as not yet there (settle.h). */
 int odb_sync(odb *db);
 /* Takes the folder of temporary files away, if there is nothing in it. */
 void odb_tidy(odb *db);

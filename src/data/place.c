@@ -2,6 +2,7 @@
 #include "data/place.h"
 
 #include "data/index.h"
+#include "data/settle.h"
 #include "util/error.h"
 #include "util/file.h"
 
@@ -230,6 +231,8 @@ int place_output(changes *c, repo *r, const output *o, const char *inside, const
   if (code == 0) {
     code = placing_open_temporary(&p);
   }
+  if (code == 0 && (d.n_remove || d.n_add > d.n_new || other_kind)) /* what goes may be the only copy that the disk has */
+    code = settle_now(p.db);
   bool changed = d.n_add || d.n_remove || (kind == PATH_MISSING && o->oid.dir);
   if (code == 0 && changed)
     code = apply(&p, &d, &have, kind, o);

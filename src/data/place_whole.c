@@ -2,6 +2,7 @@
 #include "data/place.h"
 
 #include "data/index.h"
+#include "data/settle.h"
 #include "util/error.h"
 #include "util/file.h"
 
@@ -31,7 +32,9 @@ int place_relink(repo *r, const char *rel, odb *db, tree *t)
   for (size_t i = 0; i < t->n; i++)
     if (placing_wrong_link(&p, &t->entries[i]))
       p.todo[p.n++] = i;
-  int code = placing_open_folder(&p, rel, single);
+  int code = p.n ? settle_now(db) : 0;
+  if (code == 0)
+    code = placing_open_folder(&p, rel, single);
   if (code == 0)
     code = placing_open_temporary(&p);
   if (code == 0) {
@@ -55,6 +58,8 @@ int place_remove(changes *c, repo *r, const char *rel, odb *db, bool force)
     return code;
   for (size_t i = 0; i < have.n && code == 0 && !force; i++)
     code = placing_check_saved(&p, &have, &i, 1);
+  if (code == 0)
+    code = settle_now(db);
   if (code == 0)
     code = placing_open_folder(&p, rel, kind == PATH_FILE);
   for (size_t i = 0; i < have.n && code == 0; i++)

@@ -1,6 +1,7 @@
 #include "data/repo.h"
 
 #include "data/git.h"
+#include "data/settle.h"
 #include "data/temporary.h"
 #include "util/cpus.h"
 #include "util/error.h"
@@ -81,6 +82,17 @@ static void sweep(const repo *r)
   close(fd);
 }
 
+/* After a restart of the machine: what was not on its disk yet. */
+static int recover(const repo *r, odb *db)
+{
+  size_t damaged;
+  int code = settle_recover(db, &damaged);
+  if (damaged)
+    repo_warn(r, "the machine stopped before everything was on its disk: %zu damaged %s taken away; 'opis data add' or 'opis data pull' brings back what is missing", damaged,
+      damaged == 1 ? "object was" : "objects were");
+  return code;
+}
+
 int repo_replace_open(file_replacement *f, const repo *r, const char *path, mode_t mode)
 {
   char *scratch = repo_scratch(r);
@@ -130,8 +142,12 @@ int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
   }
   if (code == 0 && lock)
     code = lock_take(r);
-  if (code == 0 && lock)
+  if (code == 0 && lock) {
     sweep(r);
+    code = recover(r, &r->db);
+  }
+  if (code == 0 && lock)
+    code = recover(r, &r->legacy);
   if (code < 0)
     repo_close(r);
   else

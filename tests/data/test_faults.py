@@ -71,7 +71,7 @@ class State:
         self.objects(world.store / "files/md5", self.store)
         for top in (world.repo / ".dvc/cache", world.store, world.repo / ".dvc/tmp/opis"):
             for path in top.rglob("*"):
-                if path.is_file() and path.parts[-4:-2] != ("files", "md5") and path.parent.name != "index":
+                if path.is_file() and path.parts[-4:-2] != ("files", "md5") and path.parent.name != "index" and not path.name.startswith(".settle-"):
                     self.strange.append(path.relative_to(world.path).as_posix())
         self.strange.sort()
 

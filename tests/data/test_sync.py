@@ -114,3 +114,37 @@ def test_unreadable_remote(remote):
     remote.store.write_bytes(b"no folder")
     remote.fails("push")
     assert os.listdir(remote.path / ".dvc/cache/files/md5") == ["c4"]
+
+
+def test_after_a_restart_of_the_machine(remote):
+    """What was stored shortly before the machine stopped may be torn, whatever its mode says."""
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    cache = remote.path / ".dvc/cache/files/md5"
+    torn = cache / "5d/41402abc4b2a76b9719d911017c592"
+    torn.chmod(0o644)
+    torn.write_bytes(b"")
+    torn.chmod(0o444)
+    assert remote.ok("status") == "Data and pipelines are up to date.\n"  # nothing says that it is not trustworthy
+    (cache / ".opis").mkdir()
+    note = cache / ".opis/.settle-0123456789abcdef-1"
+    note.write_text("another start of the machine")
+    os.utime(note, (1, 1))
+    done = remote.run("status")
+    assert b"1 damaged object" in done.stderr and not torn.exists() and not note.exists()
+    assert b"not in cache" in done.stdout
+    remote.ok("add", "data")
+    assert torn.read_bytes() == b"hello" and remote.ok("status") == "Data and pipelines are up to date.\n"
+
+
+def test_much_that_is_stored_is_noted_and_settled_before_other_copies_go(repo):
+    repo.write({f"{i}": os.urandom(1 << 20) for i in range(70)}, "data")
+    repo.ok("add", "data")
+    notes = repo.path / ".dvc/cache/files/md5/.opis"
+    assert len(list(notes.glob(".settle-*"))) == 1
+    (repo.path / "data/0").unlink()
+    repo.ok("checkout")  # takes nothing away
+    assert len(list(notes.glob(".settle-*"))) == 1
+    repo.write({"1": b"another"}, "data")
+    repo.ok("checkout", "-f")
+    assert not notes.exists()
