@@ -36,14 +36,14 @@ static void put_index(const bitmap *b, uint8_t *to, uint32_t index)
     to[i] = there ? c[2 - i] : 0;
 }
 
-/* The bits of a mask, widened to 8. */
+/* The bits of a mask, widened to 8 (downwards, as Pillow does). */
 static uint8_t field(uint32_t v, uint32_t mask)
 {
   if (!mask)
     return 0;
   int shift = __builtin_ctz(mask);
   uint32_t most = mask >> shift;
-  return (uint8_t)(((uint64_t)((v & mask) >> shift) * 255 + most / 2) / most);
+  return (uint8_t)((uint64_t)((v & mask) >> shift) * 255 / most);
 }
 
 static int read_plain(const bitmap *b, opis_image *image)

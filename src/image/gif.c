@@ -21,9 +21,11 @@ static int on_read(GifFileType *g, GifByteType *to, int n)
   return (int)take;
 }
 
+/* Without a palette, indices are shades of grey. */
 static void put(uint8_t *to, const ColorMapObject *map, int index)
 {
-  GifColorType c = index < map->ColorCount ? map->Colors[index] : (GifColorType){0, 0, 0};
+  GifByteType grey = (GifByteType)index;
+  GifColorType c = !map ? (GifColorType){grey, grey, grey} : index < map->ColorCount ? map->Colors[index] : (GifColorType){0, 0, 0};
   to[0] = c.Red;
   to[1] = c.Green;
   to[2] = c.Blue;
@@ -54,32 +56,47 @@ static int read_frame(GifFileType *g, opis_image *image, const ColorMapObject *m
   return 0;
 }
 
+/* An extension; *transparent is set where it is a graphic control block that tells it. */
+static int read_extension(GifFileType *g, int *transparent)
+{
+  int code;
+  GifByteType *bytes;
+  GraphicsControlBlock control;
+  if (DGifGetExtension(g, &code, &bytes) == GIF_ERROR)
+    return error_set(OPIS_EFORMAT, "broken GIF: a broken extension");
+  if (bytes && code == GRAPHICS_EXT_FUNC_CODE && DGifExtensionToGCB(bytes[0], bytes + 1, &control) == GIF_OK)
+    *transparent = control.TransparentColor;
+  while (bytes)
+    if (DGifGetExtensionNext(g, &bytes) == GIF_ERROR)
+      return error_set(OPIS_EFORMAT, "broken GIF: a broken extension");
+  return 0;
+}
+
 static int first_frame(opis_image **out, GifFileType *g, const image_limits *limits)
 {
   GifRecordType type;
+  int transparent = NO_TRANSPARENT_COLOR, code = 0;
   do {
     if (DGifGetRecordType(g, &type) == GIF_ERROR)
       return error_set(OPIS_EFORMAT, "broken GIF: truncated before its first frame");
-    if (type == EXTENSION_RECORD_TYPE) {
-      int code;
-      GifByteType *bytes;
-      if (DGifGetExtension(g, &code, &bytes) == GIF_ERROR)
-        return error_set(OPIS_EFORMAT, "broken GIF: a broken extension");
-      while (bytes)
-        if (DGifGetExtensionNext(g, &bytes) == GIF_ERROR)
-          return error_set(OPIS_EFORMAT, "broken GIF: a broken extension");
-    }
+    if (type == EXTENSION_RECORD_TYPE)
+      code = read_extension(g, &transparent);
+    if (code < 0)
+      return code;
   } while (type == EXTENSION_RECORD_TYPE);
   if (type != IMAGE_DESC_RECORD_TYPE || DGifGetImageDesc(g) == GIF_ERROR)
     return error_set(OPIS_EFORMAT, "broken GIF: no frame");
-  const ColorMapObject *map = g->Image.ColorMap ? g->Image.ColorMap : g->SColorMap;
-  if (!map || g->Image.Width <= 0 || g->Image.Height <= 0 || g->Image.Left < 0 || g->Image.Top < 0)
-    return error_set(OPIS_EFORMAT, "broken GIF: a frame without size or colours");
-  int code = image_new(out, (uint64_t)g->SWidth, (uint64_t)g->SHeight, limits);
+  const GifImageDesc *d = &g->Image;
+  const ColorMapObject *map = d->ColorMap ? d->ColorMap : g->SColorMap;
+  if (d->Width <= 0 || d->Height <= 0 || d->Left < 0 || d->Top < 0)
+    return error_set(OPIS_EFORMAT, "broken GIF: a frame without size");
+  /* As Pillow: a frame beyond the screen widens it, and what the frame leaves free has its transparent colour, else the first one. */
+  int width = d->Left + d->Width > g->SWidth ? d->Left + d->Width : g->SWidth, height = d->Top + d->Height > g->SHeight ? d->Top + d->Height : g->SHeight;
+  code = image_new(out, (uint64_t)width, (uint64_t)height, limits);
   if (code < 0)
     return code;
-  for (size_t i = 0, n = (size_t)g->SWidth * (size_t)g->SHeight; i < n; i++)
-    put((*out)->rgb + 3 * i, map, g->SColorMap ? g->SBackGroundColor : 0);
+  for (size_t i = 0, n = (size_t)width * (size_t)height; i < n; i++)
+    put((*out)->rgb + 3 * i, map, transparent == NO_TRANSPARENT_COLOR ? 0 : transparent);
   return read_frame(g, *out, map);
 }
 

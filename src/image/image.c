@@ -40,7 +40,7 @@ image_kind image_sniff(const uint8_t *b, size_t n)
     return IMAGE_GIF;
   if (at(b, n, 0, "BM", 2))
     return IMAGE_BMP;
-  if (at(b, n, 0, "II*\0", 4) || at(b, n, 0, "MM\0*", 4))
+  if (at(b, n, 0, "II*\0", 4) || at(b, n, 0, "MM\0*", 4) || at(b, n, 0, "II+\0", 4) || at(b, n, 0, "MM\0+", 4)) /* +: BigTIFF */
     return IMAGE_TIFF;
   if (n >= 3 && b[0] == 'P' && b[1] >= '1' && b[1] <= '6' && (b[2] == '\n' || b[2] == ' ' || b[2] == '\t' || b[2] == '\r' || b[2] == '#'))
     return IMAGE_PNM;
@@ -82,6 +82,19 @@ int image_new(opis_image **out, uint64_t width, uint64_t height, const image_lim
   *image = (opis_image){(int)width, (int)height, rgb, "pixels"};
   *out = image;
   return 0;
+}
+
+/* The share of K that the ink leaves: K - ink * K / 255, rounded as Pillow's MULDIV255 does. */
+void image_cmyk_to_rgb(uint8_t *to, const uint8_t *from, size_t n, bool inverted)
+{
+  for (size_t i = 0; i < n; i++, from += 4, to += 3) {
+    unsigned k = inverted ? from[3] : 255u - from[3];
+    for (int c = 0; c < 3; c++) {
+      unsigned v = inverted ? 255u - from[c] : from[c], product = v * k + 128;
+      unsigned ink = (product + (product >> 8)) >> 8;
+      to[c] = (uint8_t)(k > ink ? k - ink : 0);
+    }
+  }
 }
 
 int image_load(opis_image **image, int *turned, const uint8_t *bytes, size_t size, const image_limits *limits)

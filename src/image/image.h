@@ -42,6 +42,9 @@ int image_load_pnm(opis_image **out, int *orientation, const uint8_t *bytes, siz
 int image_load_tiff(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
 int image_load_heif(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits);
 
+/* n pixels of CMYK as RGB, as Pillow converts them; inverted: as Adobe's JPEGs hold them. */
+void image_cmyk_to_rgb(uint8_t *to, const uint8_t *from, size_t n, bool inverted);
+
 /* EXIF's orientation in a block that begins with the TIFF header or with "Exif\0\0"; 1 when there is none. */
 int image_exif_orientation(const uint8_t *bytes, size_t size);
 /* Turns a picture upright in place. */
@@ -49,7 +52,8 @@ int image_orient(opis_image *image, int orientation);
 
 typedef enum image_filter { IMAGE_NEAREST = 0, IMAGE_LANCZOS = 1, IMAGE_BILINEAR = 2, IMAGE_BICUBIC = 3, IMAGE_BOX = 4, IMAGE_HAMMING = 5 } image_filter; /* Pillow's numbers */
 
-/* Resizes u8 pixels [height, width, channels] (channels 1 to 4) to [out_height, out_width, channels], bit for bit as Pillow's Image.resize without a box. out is the caller's. */
+/* Resizes u8 pixels [height, width, channels] (channels 1 to 4) to [out_height, out_width, channels], bit for bit as Pillow 13's Image.resize without a box: tall pictures
+ * differ from what older ones gave in the last bits (resize.c tells why). out is the caller's. */
 int image_resize(uint8_t *out, int out_width, int out_height, const uint8_t *pixels, int width, int height, int channels, image_filter filter);
 
 #endif

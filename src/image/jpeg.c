@@ -40,19 +40,6 @@ static int orientation_of(const struct jpeg_decompress_struct *c)
   return 1;
 }
 
-/* Pillow's CMYK to RGB: 255 - min(255, C + K) by MULDIV255, after Adobe's inversion. */
-static void cmyk_to_rgb(uint8_t *to, const uint8_t *from, size_t n, bool inverted)
-{
-  for (size_t i = 0; i < n; i++, from += 4, to += 3) {
-    unsigned k = inverted ? from[3] : 255u - from[3];
-    for (int c = 0; c < 3; c++) {
-      unsigned v = inverted ? 255u - from[c] : from[c], product = v * k + 128;
-      unsigned ink = (product + (product >> 8)) >> 8;
-      to[c] = (uint8_t)(k > ink ? k - ink : 0);
-    }
-  }
-}
-
 static void read_rows(struct jpeg_decompress_struct *c, opis_image *image, uint8_t *line)
 {
   size_t width = (size_t)image->width;
@@ -61,7 +48,7 @@ static void read_rows(struct jpeg_decompress_struct *c, opis_image *image, uint8
     JSAMPROW row = line ? line : to;
     jpeg_read_scanlines(c, &row, 1);
     if (c->out_color_space == JCS_CMYK)
-      cmyk_to_rgb(to, line, width, c->saw_Adobe_marker);
+      image_cmyk_to_rgb(to, line, width, c->saw_Adobe_marker);
     else if (c->out_color_space == JCS_GRAYSCALE)
       for (size_t x = 0; x < width; x++)
         to[3 * x] = to[3 * x + 1] = to[3 * x + 2] = line[x];

@@ -3,6 +3,8 @@
 
 #include "util/error.h"
 
+#include <math.h>
+
 typedef struct cursor {
   const uint8_t *bytes;
   size_t size, at;
@@ -42,8 +44,8 @@ static int truncated(void)
   return error_set(OPIS_EFORMAT, "broken PNM: truncated, or a number that does not fit");
 }
 
-/* One sample as 0..255. */
-static int sample(cursor *c, bool plain, int64_t most)
+/* One sample as 0..255, rounded as Pillow rounds (half to even); of grey in 16 bits the high byte, as elsewhere. */
+static int sample(cursor *c, bool plain, bool colour, int64_t most)
 {
   int64_t v;
   if (plain)
@@ -59,7 +61,9 @@ static int sample(cursor *c, bool plain, int64_t most)
     return -1;
   if (v > most)
     v = most;
-  return most == 255 ? (int)v : (int)((v * 255 + most / 2) / most);
+  if (most == 255)
+    return (int)v;
+  return most > 255 && !colour ? (int)nearbyint((double)v / (double)most * 65535) >> 8 : (int)nearbyint((double)v / (double)most * 255);
 }
 
 static int read_bitmap(cursor *c, opis_image *image, bool plain)
@@ -89,7 +93,7 @@ static int read_samples(cursor *c, opis_image *image, bool plain, bool colour, i
   uint8_t *to = image->rgb;
   for (size_t i = 0, n = (size_t)image->width * (size_t)image->height; i < n; i++, to += 3)
     for (int k = 0; k < (colour ? 3 : 1); k++) {
-      int v = sample(c, plain, most);
+      int v = sample(c, plain, colour, most);
       if (v < 0)
         return truncated();
       to[k] = (uint8_t)v;

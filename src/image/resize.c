@@ -1,4 +1,5 @@
-/* Pillow's resampling, bit for bit (Pillow's Resample.c, 8 bits a channel): separable convolution, horizontally first, coefficients rounded to 22 fractional bits. */
+/* Pillow's resampling, bit for bit (Pillow 13's Resample.c, 8 bits a channel): separable convolution, coefficients rounded to 22 fractional bits. What lies between the passes has 8 bits,
+ * so that their order shows: horizontally first, but since Pillow 13.0 vertically first where the height loses more than twice as many pixels as the width does. */
 #include "image/image.h"
 
 #include "util/error.h"
@@ -30,7 +31,7 @@ static double hamming(double x)
   if (x >= 1.0)
     return 0.0;
   x *= M_PI;
-  return sin(x) / x * (0.54 + 0.46 * cos(x));
+  return sin(x) / x * ((double)0.54f + (double)0.46f * cos(x)); /* Pillow has its constants in single precision */
 }
 
 /* Keys' cubic with a = -0.5. */
@@ -186,6 +187,44 @@ static int nearest(uint8_t *out, int out_width, int out_height, const uint8_t *i
   return 0;
 }
 
+/* An axis without coefficients is one whose size stays. */
+static int across_then_down(uint8_t *out, int out_width, int out_height, const uint8_t *in, int width, int height, int channels, const axis *h, const axis *v)
+{
+  int first = 0, last = height;
+  if (v->k) { /* only the rows that the second pass will read */
+    first = v->bounds[0];
+    last = v->bounds[2 * out_height - 2] + v->bounds[2 * out_height - 1];
+  }
+  in += (size_t)first * (size_t)width * (size_t)channels;
+  if (!h->k)
+    return vertical(out, out_height, in, width, channels, v, first);
+  if (!v->k) {
+    horizontal(out, out_width, in, width, height, channels, h);
+    return 0;
+  }
+  uint8_t *between = malloc((size_t)out_width * (size_t)(last - first) * (size_t)channels);
+  if (!between)
+    return error_nomem();
+  horizontal(between, out_width, in, width, last - first, channels, h);
+  int code = vertical(out, out_height, between, out_width, channels, v, first);
+  free(between);
+  return code;
+}
+
+static int down_then_across(uint8_t *out, int out_width, int out_height, const uint8_t *in, int width, int channels, const axis *h, const axis *v)
+{
+  if (!h->k)
+    return vertical(out, out_height, in, width, channels, v, 0);
+  uint8_t *between = malloc((size_t)width * (size_t)out_height * (size_t)channels);
+  if (!between)
+    return error_nomem();
+  int code = vertical(between, out_height, in, width, channels, v, 0);
+  if (code == 0)
+    horizontal(out, out_width, between, width, out_height, channels, h);
+  free(between);
+  return code;
+}
+
 int image_resize(uint8_t *out, int out_width, int out_height, const uint8_t *pixels, int width, int height, int channels, image_filter filter)
 {
   size_t c = (size_t)channels;
@@ -198,23 +237,15 @@ int image_resize(uint8_t *out, int out_width, int out_height, const uint8_t *pix
   }
   if (filter == IMAGE_NEAREST)
     return nearest(out, out_width, out_height, pixels, width, height, channels);
+  /* The order of Pillow 13 (its pull request 9549); up to 12.3 it was always false. */
+  bool vertical_first = height > out_height && (int64_t)height - out_height > 2 * ((int64_t)width - out_width);
   axis h = {0}, v = {0};
   int code = wide ? axis_new(&h, width, out_width, filter) : 0;
   if (code == 0 && high)
     code = axis_new(&v, height, out_height, filter);
-  /* Only the rows that the second pass will read. */
-  int first = high && code == 0 ? v.bounds[0] : 0, last = high && code == 0 ? v.bounds[2 * out_height - 2] + v.bounds[2 * out_height - 1] : height;
-  uint8_t *between = NULL;
-  if (code == 0 && wide && high) {
-    between = malloc((size_t)out_width * (size_t)(last - first) * c);
-    if (!between)
-      code = error_nomem();
-  }
-  if (code == 0 && wide)
-    horizontal(high ? between : out, out_width, pixels + (size_t)first * (size_t)width * c, width, last - first, channels, &h);
-  if (code == 0 && high)
-    code = vertical(out, out_height, wide ? between : pixels + (size_t)first * (size_t)width * c, out_width, channels, &v, first);
-  free(between);
+  if (code == 0)
+    code = vertical_first ? down_then_across(out, out_width, out_height, pixels, width, channels, &h, &v)
+                          : across_then_down(out, out_width, out_height, pixels, width, height, channels, &h, &v);
   axis_free(&h);
   axis_free(&v);
   return code;

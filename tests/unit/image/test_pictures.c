@@ -10,20 +10,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *expected;
+static json_t *expected, *odd; /* golden/pictures, and golden/odd: settings that few encoders use */
+
+static char *path_in(const char *folder, const char *name)
+{
+  static char path[512];
+  snprintf(path, sizeof path, "%s/golden/%s/%s", getenv("OPIS_TESTS"), folder, name);
+  return path;
+}
 
 static char *path_of(const char *name)
 {
-  static char path[512];
-  snprintf(path, sizeof path, "%s/golden/pictures/%s", getenv("OPIS_TESTS"), name);
-  return path;
+  return path_in("pictures", name);
 }
 
 static int load_expected(void **state)
 {
   (void)state;
   expected = json_load_file(path_of("expected.json"), 0, NULL);
-  return expected ? 0 : -1;
+  odd = json_load_file(path_in("odd", "expected.json"), 0, NULL);
+  return expected && odd ? 0 : -1;
+}
+
+static int free_expected(void **state)
+{
+  (void)state;
+  json_decref(expected);
+  json_decref(odd);
+  return 0;
 }
 
 static void hash(char hex[65], const uint8_t *bytes, size_t n)
@@ -34,17 +48,17 @@ static void hash(char hex[65], const uint8_t *bytes, size_t n)
     snprintf(hex + 2 * i, 3, "%02x", sum[i]);
 }
 
-static void every_picture_is_what_pillow_reads(void **state)
+static int wrong_pictures(const char *folder, const json_t *list)
 {
-  (void)state;
   size_t i;
   json_t *entry;
   int wrong = 0;
-  json_array_foreach(json_object_get(expected, "pictures"), i, entry)
+  assert_true(json_array_size(list) > 20);
+  json_array_foreach(list, i, entry)
   {
     const char *file = json_string_value(json_object_get(entry, "file"));
     opis_image *image;
-    if (opis_image_open_file(&image, path_of(file), NULL) < 0) {
+    if (opis_image_open_file(&image, path_in(folder, file), NULL) < 0) {
       print_error("%s\n", opis_error_message());
       wrong++;
       continue;
@@ -71,7 +85,19 @@ static void every_picture_is_what_pillow_reads(void **state)
     }
     opis_image_free(image);
   }
-  assert_int_equal(wrong, 0);
+  return wrong;
+}
+
+static void every_picture_is_what_pillow_reads(void **state)
+{
+  (void)state;
+  assert_int_equal(wrong_pictures("pictures", json_object_get(expected, "pictures")), 0);
+}
+
+static void odd_settings_are_what_pillow_reads(void **state)
+{
+  (void)state;
+  assert_int_equal(wrong_pictures("odd", json_object_get(odd, "pictures")), 0);
 }
 
 static void every_resize_is_pillows(void **state)
@@ -101,6 +127,35 @@ static void every_resize_is_pillows(void **state)
     opis_image_free(image);
   }
   assert_int_equal(wrong, 0);
+}
+
+/* rgb.png (160 x 107) by Pillow 13.0.0, which resizes vertically first where the height loses more than twice what the width does: the first 8 bytes of the pixels' SHA-256. */
+static void tall_pictures_are_resized_as_by_pillow_13(void **state)
+{
+  (void)state;
+  static const struct {
+    int width, height, filter;
+    const char *hash;
+  } want[] = {{150, 20, 0, "368431f81ff72156"}, {150, 20, 1, "0ffb5a3f166a0340"}, {150, 20, 2, "a6ecc0f9a0764e29"}, {150, 20, 3, "9626ee8b528bfcb5"},
+    {150, 20, 4, "6f6481448258b831"}, {150, 20, 5, "f3fb9f5d74242f04"}, {224, 20, 0, "959de5a87935b9f3"}, {224, 20, 1, "6d27295207d5a4da"}, {224, 20, 2, "733380f4d38be584"},
+    {224, 20, 3, "cfde13dbc7bdb2ff"}, {224, 20, 4, "8c870a16f726b65e"}, {224, 20, 5, "d166cd59b8419720"}, {160, 11, 0, "a5c5bc4da61b5887"}, {160, 11, 1, "d5fe49c518d136ac"},
+    {160, 11, 2, "18093ebcfa50fe96"}, {160, 11, 3, "944d96f7c816290b"}, {160, 11, 4, "6401aa630b17ccf9"}, {160, 11, 5, "fe43a441e5b83048"}, {40, 30, 0, "dd8bd6f6f200d4d8"},
+    {40, 30, 1, "432231a99266e634"}, {40, 30, 2, "d9b9bacd5568cb41"}, {40, 30, 3, "371f80d1d471d0ba"}, {40, 30, 4, "62f595f00730505a"}, {40, 30, 5, "00903d3503b8e843"}};
+  opis_image *image;
+  int wrong = 0;
+  assert_int_equal(opis_image_open_file(&image, path_of("rgb.png"), NULL), 0);
+  for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+    static uint8_t out[224 * 160 * 3];
+    char hex[65];
+    assert_int_equal(image_resize(out, want[i].width, want[i].height, image->rgb, image->width, image->height, 3, (image_filter)want[i].filter), 0);
+    hash(hex, out, (size_t)want[i].width * (size_t)want[i].height * 3);
+    if (strncmp(hex, want[i].hash, 16) != 0) {
+      print_error("%d x %d, filter %d: other pixels\n", want[i].width, want[i].height, want[i].filter);
+      wrong++;
+    }
+  }
+  assert_int_equal(wrong, 0);
+  opis_image_free(image);
 }
 
 static void every_broken_picture_is_refused(void **state)
@@ -182,11 +237,13 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_picture_is_what_pillow_reads),
+    cmocka_unit_test(odd_settings_are_what_pillow_reads),
     cmocka_unit_test(every_resize_is_pillows),
+    cmocka_unit_test(tall_pictures_are_resized_as_by_pillow_13),
     cmocka_unit_test(every_broken_picture_is_refused),
     cmocka_unit_test(every_truncation_is_survived),
     cmocka_unit_test(limits_hold),
     cmocka_unit_test(pixels_of_any_channels),
   };
-  return cmocka_run_group_tests_name("pictures", tests, load_expected, NULL);
+  return cmocka_run_group_tests_name("pictures", tests, load_expected, free_expected);
 }
