@@ -53,9 +53,9 @@ class Answer:
 
 
 class Server:
-    def __init__(self, *arguments, program=None, env=None, wait=True, defaults=('port', 'log')):
+    def __init__(self, *arguments, program=None, env=None, wait=True, defaults=('port', 'log'), cwd=None):
         self.process = subprocess.Popen([program or FAKE, 'serve', *(a for d in defaults for a in ('--' + d, {'port': '0', 'log': 'none'}[d])), *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        env={**os.environ, **(env or {})})
+                                        env={**os.environ, **(env or {})}, cwd=cwd)
         self.errors = ''
         line = self.process.stderr.readline().decode()
         found = re.search(r'http://\[?([^ \]]*?)\]?:(\d+)/', line)
