@@ -130,6 +130,16 @@ typedef struct cloud_list {
 int data_status_cloud(cloud_list *l, repo *r, char *const *names, int n, const sync_options *o);
 void cloud_free(cloud_list *l);
 
+/* What commits need (40 digits each), to the remote: what a git push of them must not leave behind. */
+int data_push_commits(repo *r, char *const *hex, size_t n, uint64_t *pushed);
+
+/* ---- git's hooks ---- */
+/* Hooks that make data follow the branch, and go to the remote before a git push. One that is there already is kept beside, as NAME.before-opis, and runs as before. *written: what was changed. program: how
+ * the hooks find this program where it is not on the PATH. */
+int data_hooks_install(name_list *written, repo *r, const char *program);
+int data_hooks_remove(name_list *written, repo *r);
+int data_hooks_list(name_list *installed, repo *r);
+
 /* ---- gc ---- */
 typedef struct gc_options {
   bool workspace, all_branches, all_tags, all_commits, cloud, dry, not_in_remote, skip_failed;

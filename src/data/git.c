@@ -42,6 +42,11 @@
   F(git_blob_lookup)                                                                                                                                                               \
   F(git_blob_rawcontent)                                                                                                                                                           \
   F(git_blob_rawsize)                                                                                                                                                              \
+  F(git_repository_commondir)                                                                                                                                                      \
+  F(git_repository_config_snapshot)                                                                                                                                                \
+  F(git_repository_state)                                                                                                                                                          \
+  F(git_config_get_string)                                                                                                                                                         \
+  F(git_config_free)                                                                                                                                                               \
   F(git_odb_hash)                                                                                                                                                                  \
   F(git_oid_equal)                                                                                                                                                                 \
   F(git_blob_free)                                                                                                                                                                 \
@@ -191,6 +196,39 @@ int git_add(repo *r, char **rel, size_t n)
   if (code == 0 && r->git->git_index_write(r->git->index) < 0)
     code = failed(r->git, r->git_root);
   return code;
+}
+
+int git_hooks_folder(char **path, repo *r)
+{
+  git_config *c;
+  const char *elsewhere = NULL;
+  *path = NULL;
+  int code = git_need(r);
+  if (code < 0)
+    return code;
+  git *g = r->git;
+  if (g->git_repository_config_snapshot(&c, g->repository) < 0)
+    return failed(g, r->git_root);
+  if (g->git_config_get_string(&elsewhere, c, "core.hooksPath") == 0 && *elsewhere)
+    code = error_set(OPIS_EUNSUPPORTED,
+      "core.hooksPath is %s: hooks there may be other repositories' or other people's, too. Add this line to its post-checkout, post-merge, post-rewrite and pre-push: opis data "
+      "hooks run \"${0##*/}\" -- \"$@\"",
+      elsewhere);
+  else if (asprintf(path, "%shooks", g->git_repository_commondir(g->repository)) < 0) {
+    *path = NULL;
+    code = error_nomem();
+  }
+  g->git_config_free(c);
+  return code;
+}
+
+bool git_rebasing(repo *r)
+{
+  if (git_need(r) < 0)
+    return false;
+  int state = r->git->git_repository_state(r->git->repository);
+  return state == GIT_REPOSITORY_STATE_REBASE || state == GIT_REPOSITORY_STATE_REBASE_INTERACTIVE || state == GIT_REPOSITORY_STATE_REBASE_MERGE ||
+    state == GIT_REPOSITORY_STATE_APPLY_MAILBOX_OR_REBASE;
 }
 
 int git_has_commits(bool *any, repo *r)

@@ -14,6 +14,10 @@ int git_tracks(bool *tracked, repo *r, const char *rel);
 /* Puts files as they are now into git's index; ones that are gone are taken out. Root-relative. */
 int git_add(repo *r, char **rel, size_t n);
 
+/* Where git looks for hooks (malloc'ed). OPIS_EUNSUPPORTED when core.hooksPath says that it is elsewhere than in the repository itself. */
+int git_hooks_folder(char **path, repo *r);
+/* Whether git is in the middle of a rebase. */
+bool git_rebasing(repo *r);
 /* Whether there is a commit to stand on. */
 int git_has_commits(bool *any, repo *r);
 /* A revision by any name git knows, as its 40 digits. OPIS_ENOTFOUND. */

@@ -99,6 +99,34 @@ int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_
   return code;
 }
 
+int data_push_commits(repo *r, char *const *hex, size_t n, uint64_t *pushed)
+{
+  used u = {0};
+  group *groups = NULL;
+  size_t n_groups = 0;
+  int code = 0;
+  *pushed = 0;
+  for (size_t i = 0; i < n && code == 0; i++) {
+    stages set;
+    targets t = {0};
+    code = stages_load_revision(&set, r, hex[i]);
+    if (code < 0)
+      break;
+    code = targets_collect(&t, r, &set, NULL, 0, false, false);
+    for (size_t k = 0; k < t.n && code == 0; k++)
+      code = used_add(&u, r, t.items[k].out, NULL, &(used_options){.pushable = true});
+    targets_free(&t);
+    stages_free(&set);
+  }
+  if (code == 0)
+    code = split(&groups, &n_groups, &u, NULL);
+  for (size_t i = 0; i < n_groups && code == 0; i++)
+    code = push_group(r, &groups[i], 0, pushed);
+  free_groups(groups, n_groups);
+  used_free(&u);
+  return code;
+}
+
 /* ---- fetch ---- */
 
 typedef struct bringing {

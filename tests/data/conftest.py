@@ -47,7 +47,9 @@ class Repository:
         return err
 
     def git(self, *args):
-        return subprocess.run(["git", *args], cwd=self.path, env=self.env, check=True, capture_output=True).stdout.decode()
+        done = subprocess.run(["git", *args], cwd=self.path, env=self.env, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
 
     def commit(self, message="."):
         self.git("add", "-A")
