@@ -65,6 +65,32 @@ def test_credentials_are_taken_by_id_and_never_printed(dry, tmp_path):
     assert "mock-secret" not in run.text
 
 
+STUB = """
+unit-tests:
+	@mkdir -p build/results && echo '<testsuite><testcase name="a"/></testsuite>' > build/results/a.xml
+data-quality:
+	@test "$$AWS_ACCESS_KEY_ID $$AWS_SECRET_ACCESS_KEY" = "mock-user mock-secret-never-printed" && echo the credentials are there
+	@mkdir -p build/reports && echo '<html/>' > build/reports/data-quality.html
+docker docker-archive:
+	@test -z "$$AWS_SECRET_ACCESS_KEY" && mkdir -p dist && touch dist/opis-image.tar.gz
+checkout venv venv-check dependencies: ;
+"""
+
+
+def test_credentials_reach_one_step_and_no_log(tmp_path):
+    """The steps are really run, as Jenkins runs them (with the shell's tracing), over targets that do nothing but look."""
+    origin, workspace, artifacts = (tmp_path / n for n in ("origin", "workspace", "artifacts"))
+    for folder in (origin, workspace, artifacts):
+        folder.mkdir()
+    (origin / "Makefile").write_text(STUB)
+    subprocess.run("git init -q && git add . && git -c user.name=t -c user.email=t@t commit -qm one", shell=True, cwd=origin, check=True)
+    run = Run(workspace, "--scm", origin, "--artifacts", artifacts, "--param", "DATA_CREDENTIALS=the-id")
+    assert run.status == 0, run.text + run.err
+    assert "the credentials are there" in run.all("output", "Data Quality") and "+ make data-quality" in run.all("output", "Data Quality")
+    assert "mock-secret" not in run.text + run.err
+    assert {p.name for p in artifacts.iterdir()} == {"data-quality.html", "opis-image.tar.gz"} and list(workspace.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "old, new, why",
     [
