@@ -1,4 +1,5 @@
 """The Jenkinsfile, evaluated by a mock of Jenkins' declarative pipeline (jenkins_mock.groovy): its stages, their order, what a failing stage does. test_jenkins_run.py runs the steps themselves."""
+import re
 import subprocess
 
 import pytest
@@ -17,6 +18,15 @@ def test_stages_and_their_steps(dry):
     assert dry.all("echo", "Start") == ["Начало работы скриптов"]
     assert dry.all("step", "Preparation") == ["cleanWs", "checkout"]
     assert all(command.split()[0] == "make" for command in dry.all("sh"))
+
+
+def test_the_other_pipeline_has_the_same_steps():
+    """.github/workflows/ci.yml, whose form is checked against its schema in tests/interop, and the Makefile that both call."""
+    targets = re.findall(r"^\s*- run: make (\S+)$", (ROOT / ".github/workflows/ci.yml").read_text(), re.M)
+    assert {"unit-tests", "data-quality", "docker", "docker-archive"} <= set(targets)
+    makefile = (ROOT / "Makefile").read_text()
+    rules = {name for names in re.findall(r"^([a-z][\w -]*):(?!=)", makefile, re.M) for name in names.split()}
+    assert set(targets) | {command.split()[1] for commands in STEPS.values() for command in commands} <= rules
 
 
 def test_options_and_parameters(dry):
