@@ -1,10 +1,10 @@
 # venv: schemas
 """npm-groovy-lint (from npm, with Groovy's own parser in it) reads the Jenkinsfile and finds nothing. What the pipeline does is tried in tests/delivery."""
 import json
-import os
 import pathlib
 import subprocess
 
+import npm
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -13,11 +13,7 @@ VERSION = "16.2.0"
 
 @pytest.fixture(scope="module")
 def lint(tmp_path_factory):
-    folder = pathlib.Path(os.environ["OPIS"]).parent / f"npm-groovy-lint-{VERSION}"
-    program = folder / "node_modules" / ".bin" / "npm-groovy-lint"
-    if not program.exists():
-        folder.mkdir(exist_ok=True)
-        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, f"npm-groovy-lint@{VERSION}"], check=True, timeout=300)
+    program = npm.package("npm-groovy-lint", VERSION) / ".bin" / "npm-groovy-lint"
 
     def run(text):
         place = tmp_path_factory.mktemp("lint")

@@ -1,9 +1,9 @@
 # venv: serve
 """axe-core (from npm) looks at the page in Chromium: empty, with results and an error, dialogs open, both languages and themes, wide and narrow. It finds nothing."""
 import os
-import subprocess
 import sys
 
+import npm
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -17,11 +17,7 @@ CAT = os.path.join(ROOT, 'examples', 'cat.jpg')
 
 @pytest.fixture(scope='module')
 def axe():
-    folder = os.path.join(os.path.dirname(OPIS), 'axe-' + VERSION)
-    script = os.path.join(folder, 'node_modules', 'axe-core', 'axe.min.js')
-    if not os.path.exists(script):
-        os.makedirs(folder, exist_ok=True)
-        subprocess.run(['npm', 'install', '--silent', '--no-audit', '--no-fund', '--prefix', folder, 'axe-core@' + VERSION], check=True, timeout=300)
+    script = npm.package('axe-core', VERSION) / 'axe-core' / 'axe.min.js'
     with open(script, encoding='utf-8') as f:
         return f.read()
 
