@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   generation g;
   if (captioner_supported(files->config, "fuzz") == 0 && captioner_build(&c, &l) == 0 && preprocess_read(&p, files->preprocessor_config, c.vision.image_size) == 0) {
     int width, height;
-    generation_read(&g, &c);
+    generation_read(&g, &weights, &c);
     preprocess_result_size(&p, 640, 480, &width, &height);
   }
   arena_free(&weights);

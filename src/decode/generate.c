@@ -60,10 +60,42 @@ static int check_options(const generate_options *o, const int32_t *prompt, size_
   return 0;
 }
 
+static int check_ids(const char *what, const int32_t *ids, size_t n, int vocab)
+{
+  for (size_t i = 0; i < n; i++)
+    if (ids[i] < 0 || ids[i] >= vocab)
+      return error_set(OPIS_EINVALID, "%s: token %d is outside the vocabulary of %d", what, ids[i], vocab);
+  return 0;
+}
+
+static int check_biases(const char *what, const generate_bias *biases, size_t n, int vocab)
+{
+  int status = 0;
+  for (size_t i = 0; i < n && status == 0; i++)
+    status = biases[i].n ? check_ids(what, biases[i].ids, biases[i].n, vocab) : error_set(OPIS_EINVALID, "%s: a run of no tokens", what);
+  return status;
+}
+
+static int check_rules(const generate_rules *r, int vocab)
+{
+  int status = check_biases("sequence_bias", r->biases, r->n_biases, vocab);
+  if (status == 0)
+    status = check_biases("bad_words_ids", r->bad_words, r->n_bad_words, vocab);
+  if (status == 0 && r->first >= 0)
+    status = check_ids("forced_bos_token_id", &r->first, 1, vocab);
+  if (status == 0)
+    status = check_ids("forced_eos_token_id", r->last, r->n_last, vocab);
+  if (status == 0 && (!isfinite(r->decay) || r->decay < 0))
+    status = error_set(OPIS_EINVALID, "exponential_decay_length_penalty: must be above 0");
+  return status;
+}
+
 int search_new(search **out, const generate_options *options, const int32_t *prompt, size_t n_prompt)
 {
   *out = NULL;
   int status = check_options(options, prompt, n_prompt);
+  if (status == 0 && options->rules)
+    status = check_rules(options->rules, options->vocab);
   if (status < 0)
     return status;
   search *s = calloc(1, sizeof *s);
@@ -141,14 +173,53 @@ static bool is_end(const search *s, int32_t token)
   return false;
 }
 
+static void add_biases(float *x, const row *r, const generate_bias *biases, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    const generate_bias *b = &biases[i];
+    size_t before = b->n - 1;
+    if (b->n == 1 || (b->n <= r->n && memcmp(r->tokens + r->n - before, b->ids, before * sizeof *b->ids) == 0))
+      x[b->ids[before]] += b->bias;
+  }
+}
+
+/* What stands behind min_length in Transformers' order. */
+static void process_late(const search *s, float *x, const row *r)
+{
+  const generate_rules *rules = s->o.rules;
+  if (rules->first >= 0 && r->n == 1)
+    logits_only(x, s->vocab, &rules->first, 1);
+  if (rules->n_last && r->n + 1 == s->max_length)
+    logits_only(x, s->vocab, rules->last, rules->n_last);
+  if (rules->decay > 0 && r->n > s->n_prompt + (size_t)rules->decay_start) {
+    float more = (float)(pow(rules->decay, (double)(r->n - s->n_prompt - (size_t)rules->decay_start)) - 1);
+    for (int i = 0; i < s->o.n_eos; i++)
+      if (x[s->eos[i]] > -INFINITY)
+        x[s->eos[i]] += fabsf(x[s->eos[i]]) * more;
+  }
+  if (rules->n_suppressed)
+    logits_forbid(x, s->vocab, rules->suppressed, (int)rules->n_suppressed);
+  if (rules->n_not_first && r->n == s->n_prompt + (s->n_prompt == 1 && rules->first >= 0))
+    logits_forbid(x, s->vocab, rules->not_first, (int)rules->n_not_first);
+  if (rules->renormalize)
+    logits_log_softmax(x, s->vocab); /* all -inf stays so, and is found when a token is chosen */
+}
+
 static void process(const search *s, float *x, const row *r)
 {
+  const generate_rules *rules = s->o.rules;
+  if (rules)
+    add_biases(x, r, rules->biases, rules->n_biases);
   if (s->o.repetition_penalty != 1.0)
     logits_repetition_penalty(x, r->tokens, r->n, (float)s->o.repetition_penalty);
   if (s->o.no_repeat_ngram > 0)
     logits_no_repeat_ngram(x, r->tokens, r->n, (size_t)s->o.no_repeat_ngram);
+  if (rules)
+    add_biases(x, r, rules->bad_words, rules->n_bad_words);
   if (s->o.min_length > 0 && r->n < (size_t)s->o.min_length)
     logits_forbid(x, s->vocab, s->eos, s->o.n_eos);
+  if (rules)
+    process_late(s, x, r);
 }
 
 static void row_copy(row *to, const row *from)

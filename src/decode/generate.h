@@ -8,6 +8,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A run of tokens whose last one becomes more or less likely where the others stand before it. bias -INFINITY: it never comes. */
+typedef struct generate_bias {
+  const int32_t *ids; /* [n], n >= 1 */
+  size_t n;
+  float bias;
+} generate_bias;
+
+/* Rarer settings, in the order in which Transformers applies them among the others. Ids outside the vocabulary are OPIS_EINVALID. */
+typedef struct generate_rules {
+  const generate_bias *biases; /* sequence_bias: before the repetition penalty */
+  size_t n_biases;
+  const generate_bias *bad_words; /* bad_words_ids: behind the n-grams */
+  size_t n_bad_words;
+  int32_t first;       /* forced_bos_token_id: what follows a row of one token; -1: none */
+  const int32_t *last; /* forced_eos_token_id: what the place before max_length gets */
+  size_t n_last;
+  double decay; /* exponential_decay_length_penalty: end tokens grow by decay ^ (tokens behind decay_start generated ones); 0: off */
+  int decay_start;
+  const int32_t *suppressed; /* suppress_tokens */
+  size_t n_suppressed;
+  const int32_t *not_first; /* begin_suppress_tokens */
+  size_t n_not_first;
+  bool renormalize; /* renormalize_logits */
+} generate_rules;
+
 typedef struct generate_options {
   int beams;                  /* 1: greedy; at most GENERATE_MAX_BEAMS */
   int max_length, min_length; /* of the whole row, prompt included; max_length at most GENERATE_MAX_LENGTH */
@@ -19,6 +44,7 @@ typedef struct generate_options {
   const int32_t *eos;         /* end ids */
   int n_eos;
   int vocab;
+  const generate_rules *rules; /* NULL: none. Borrowed until search_free */
 } generate_options;
 
 #define GENERATE_MAX_BEAMS 256
@@ -49,7 +75,7 @@ typedef struct search_input {
   size_t live;
 } search_input;
 
-/* prompt: the start token and whatever follows it; the options and prompt are copied. OPIS_EINVALID (an option or id outside its range, the message has the option's name), OPIS_ENOMEM. */
+/* prompt: the start token and whatever follows it; the options (but not their rules) and the prompt are copied. OPIS_EINVALID (an option or id outside its range, the message has the option's name), OPIS_ENOMEM. */
 int search_new(search **out, const generate_options *options, const int32_t *prompt, size_t n_prompt);
 bool search_done(const search *s);
 search_input search_feed(const search *s); /* valid until the next search_advance */

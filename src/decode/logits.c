@@ -143,6 +143,14 @@ void logits_forbid(float *x, size_t n, const int32_t *ids, int n_ids)
       x[ids[i]] = -INFINITY;
 }
 
+void logits_only(float *x, size_t n, const int32_t *ids, size_t n_ids)
+{
+  for (size_t i = 0; i < n; i++)
+    x[i] = -INFINITY;
+  for (size_t i = 0; i < n_ids; i++)
+    x[ids[i]] = 0;
+}
+
 void logits_top(logits_candidate *best, size_t *n, size_t k, const float *x, size_t vocab, float offset, int32_t beam)
 {
   enum { BLOCK = 64 };

@@ -23,8 +23,11 @@ typedef struct generation {
   int32_t start;
 } generation;
 
-/* What a model's files say, read once when it is opened. */
-int generation_read(generation *g, const captioner *m);
+/* What a model's files say, read once when it is opened; its lists live in `memory`. */
+int generation_read(generation *g, arena *memory, const captioner *m);
+/* The rarer settings: sequence_bias, bad_words_ids, forced and suppressed tokens, exponential_decay_length_penalty, renormalize_logits. *out is NULL when there are none. `get` answers NULL for
+ * a key that is missing or null. */
+int rules_read(const generate_rules **out, arena *memory, const json_t *(*get)(const void *user, const char *key), const void *user, const int32_t *ends, int n_ends);
 /* The caller's options over the model's; OPIS_EINVALID names the option. max_length is settled by generation_length once the prompt is known. */
 int generation_apply(generation *g, const opis_model *model, const opis_options *o);
 

@@ -12,7 +12,7 @@ static bool is_usual(const char *key, const json_t *v)
   static const struct {
     const char *key;
     double value;
-  } usual[] = {{"max_length", GENERATION_USUAL_LENGTH}, {"min_length", 0}, {"num_beams", 1}, {"no_repeat_ngram_size", 0}, {"length_penalty", 1}, {"repetition_penalty", 1}};
+  } usual[] = {{"max_length", GENERATION_USUAL_LENGTH}, {"min_length", 0}, {"num_beams", 1}, {"no_repeat_ngram_size", 0}, {"length_penalty", 1}, {"repetition_penalty", 1}, {"num_return_sequences", 1}};
   for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
     if (strcmp(usual[i].key, key) == 0)
       return json_is_number(v) && json_number_value(v) == usual[i].value;
@@ -110,15 +110,24 @@ static int read_start(generation *g, const captioner *m)
 /* Settings that would change the words and that opis does not do: better refused than passed over. */
 static int refuse_unknown(const captioner *m)
 {
-  static const char *const keys[] = {
-    "forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "force_words_ids", "constraints", "sequence_bias"};
-  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-    if (setting(m, keys[i]))
+  static const char *const keys[] = {"force_words_ids", "constraints", "stop_strings", "guidance_scale", "penalty_alpha", "dola_layers", "diversity_penalty", "num_beam_groups",
+    "watermarking_config", "encoder_repetition_penalty", "encoder_no_repeat_ngram_size"};
+  for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    const json_t *v = setting(m, keys[i]);
+    bool off = !v || json_is_false(v) || (json_is_number(v) && (json_number_value(v) == 0 || json_number_value(v) == 1));
+    bool of_words = strncmp(keys[i], "encoder_", 8) == 0 && !m->takes_prompt; /* a picture repeats no words: Transformers passes these over */
+    if (!off && !of_words)
       return error_set(OPIS_EUNSUPPORTED, "generation settings: %s: opis does not do that", keys[i]);
+  }
   return 0;
 }
 
-int generation_read(generation *g, const captioner *m)
+static const json_t *rule(const void *user, const char *key)
+{
+  return setting(user, key);
+}
+
+int generation_read(generation *g, arena *memory, const captioner *m)
 {
   *g = (generation){.search = {.beams = 1,
                       .max_length = GENERATION_USUAL_LENGTH,
@@ -147,6 +156,12 @@ int generation_read(generation *g, const captioner *m)
     code = read_early_stopping(&o->early_stopping, m);
   if (code == 0)
     code = read_ends(g, m);
+  if (code == 0)
+    code = read_int(&o->candidates, m, "num_return_sequences", 1, 64);
+  if (code == 0 && o->candidates > o->beams)
+    code = error_set(OPIS_EFORMAT, "generation settings: num_return_sequences: %d is more than the %d beams", o->candidates, o->beams);
+  if (code == 0)
+    code = rules_read(&o->rules, memory, rule, m, g->ends, o->n_eos);
   return code == 0 ? read_start(g, m) : code;
 }
 
@@ -193,7 +208,10 @@ int generation_apply(generation *g, const opis_model *model, const opis_options 
     s->no_repeat_ngram = o->no_repeat_ngram;
   if (o->candidates < 0 || o->candidates > s->beams)
     return error_set(OPIS_EINVALID, "candidates: %d is not 1 to the number of beams, %d", o->candidates, s->beams);
-  s->candidates = o->candidates ? o->candidates : 1;
+  if (o->candidates)
+    s->candidates = o->candidates;
+  else if (s->candidates > s->beams)
+    s->candidates = s->beams;
   if (o->prompt && *o->prompt && !model->captioner.takes_prompt)
     return error_set(OPIS_EINVALID, "prompt: a model of the family %s takes none", model->captioner.family);
   return 0;

@@ -44,7 +44,7 @@ static int build(opis_model *m, const opis_model_options *o)
   m->parameters = l.parameters;
   code = preprocess_read(&m->preprocess, model_files_preprocessor_config(m->files), m->captioner.vision.image_size);
   if (code == 0)
-    code = generation_read(&m->generation, &m->captioner);
+    code = generation_read(&m->generation, &m->weights, &m->captioner);
   if (code == 0)
     code = read_new_tokens(m);
   if (code == 0)

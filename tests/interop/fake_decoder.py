@@ -47,12 +47,13 @@ class FakeDecoder(PreTrainedModel, GenerationMixin):
 
 
 OPTIONS = ["num_beams", "max_length", "min_length", "length_penalty", "early_stopping", "no_repeat_ngram_size", "repetition_penalty", "num_return_sequences"]
+RULES = ["sequence_bias", "bad_words_ids", "forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "exponential_decay_length_penalty", "renormalize_logits"]
 
 
 def reference(case):
     """What Transformers answers: rows cut behind their first end token, scores, beam indices. A row's score of greedy search is the mean log-softmax of the processed logits."""
     model = FakeDecoder(case)
-    options = {k: case[k] for k in OPTIONS}
+    options = {k: case[k] for k in OPTIONS} | {k: case[k] for k in RULES if k in case}
     if case["num_beams"] == 1:
         options.pop("length_penalty"), options.pop("early_stopping")
     config = GenerationConfig(do_sample=False, use_cache=False, eos_token_id=case["eos"] or None, pad_token_id=case["eos"][0] if case["eos"] else 0, output_scores=True, return_dict_in_generate=True, **options)
@@ -73,7 +74,7 @@ def reference(case):
     return {"sequences": sequences, "scores": scores, "beam_indices": paths}
 
 
-def random_case(r: random.Random):
+def random_case(r: random.Random, rules=False):
     beams = r.choice([1, 1, 2, 3, 4, 4, 5, 8])
     vocab = r.choice([23, 40, 97, 300, 1021, 4096])
     prompt = [r.randrange(vocab) for _ in range(r.choice([1, 1, 1, 2, 4, 7]))]
@@ -81,9 +82,29 @@ def random_case(r: random.Random):
     if eos and r.random() < 0.5:
         prompt[0] = eos[0]
     scale = r.choice([4.0, 8.0, 16.0])
-    return {
+    case = {
         "seed": r.randrange(2**32), "vocab": vocab, "scale": scale, "end_bias": r.choice([0.0, 2.0, scale / 2, scale * 0.7]), "prompt": prompt, "eos": eos, "num_beams": beams,
         "max_length": len(prompt) + r.choice([1, 2, 3, 5, 8, 15, 15, 20, 40]), "min_length": r.choice([0, 0, 0, 5, 10, 60]),
         "length_penalty": r.choice([1.0, 1.0, 1.0, 0.0, 0.6, 2.0, -1.0, 5.5]), "early_stopping": r.choice([False, False, True, "never"]),
         "no_repeat_ngram_size": r.choice([0, 0, 0, 1 if vocab > 90 else 2, 2, 3]), "repetition_penalty": r.choice([1.0, 1.0, 1.0, 1.2, 1.7, 0.8]), "num_return_sequences": r.randint(1, beams),
     }
+    return case | (random_rules(r, case) if rules else {})
+
+
+def random_rules(r, case):
+    """The rarer settings, each now and then."""
+    def some(n):
+        return r.sample(range(1, case["vocab"]), n)
+
+    rules = {
+        "sequence_bias": [[some(r.choice([1, 1, 2, 3])), r.choice([-4.0, 2.5, 6.0])] for _ in range(r.randint(1, 9))],
+        "bad_words_ids": [some(r.choice([1, 1, 2])) for _ in range(r.randint(1, 9))] + [[e] for e in case["eos"]],
+        "forced_bos_token_id": some(1)[0],
+        "forced_eos_token_id": r.choice(case["eos"]) if case["eos"] else some(1)[0],
+        "suppress_tokens": some(5) + [case["vocab"] + 7],
+        "begin_suppress_tokens": some(5) + case["eos"],
+        "renormalize_logits": True,
+    }
+    if case["eos"]:
+        rules["exponential_decay_length_penalty"] = [r.randint(0, 6), r.choice([1.1, 1.6, 0.7])]
+    return {k: v for k, v in rules.items() if r.random() < 0.35}

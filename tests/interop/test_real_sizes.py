@@ -90,6 +90,13 @@ buffer = bytearray(1 << 22)
 
 @pytest.mark.parametrize("name", MODELS)
 def test_real_size(name, tmp_path, record_property):
+    try:
+        real_size(name, tmp_path, record_property)
+    finally:  # gigabytes
+        shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def real_size(name, tmp_path, record_property):
     torch.manual_seed(7)
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0))))
     model, processor, ends = MODELS[name](tmp_path)

@@ -4,6 +4,7 @@
 #define TESTS_FAKE_DECODER_H
 
 #include "decode/generate.h"
+#include "engine/engine.h"
 
 #include "util/error.h"
 #include <jansson.h>
@@ -74,6 +75,12 @@ static inline int fake_progress(void *user, const int32_t *row, size_t n, size_t
   return settled <= n && n <= (size_t)d->o->max_length ? 0 : error_set(OPIS_EINTERNAL, "progress tells nonsense");
 }
 
+static inline const json_t *fake_rule(const void *user, const char *key)
+{
+  const json_t *v = json_object_get(user, key);
+  return json_is_null(v) ? NULL : v;
+}
+
 /* {"seed", "vocab", "scale", "end_bias", "prompt": [], "eos": [], and generate's options by Transformers' names}
  * -> {"sequences": [[]], "scores": [], "beam_indices": [[]]} or {"error": "..."}. */
 static inline json_t *run_case(const json_t *c)
@@ -102,10 +109,12 @@ static inline json_t *run_case(const json_t *c)
     .end_bias = (float)json_number_value(json_object_get(c, "end_bias")),
     .o = &o,
     .rows = calloc(2 * (size_t)o.beams * (size_t)o.max_length, sizeof(int32_t))};
+  arena memory = ARENA_INIT;
+  int read = rules_read(&o.rules, &memory, fake_rule, c, eos, (int)n_eos);
   generate_result *results = calloc((size_t)o.beams, sizeof *results);
   size_t n = 0;
   generate_model model = {fake_step, fake_progress, &d};
-  int status = d.rows && results ? generate(results, &n, &o, prompt, n_prompt, &model) : OPIS_ENOMEM;
+  int status = read < 0 ? read : d.rows && results ? generate(results, &n, &o, prompt, n_prompt, &model) : OPIS_ENOMEM;
   json_t *out = json_object();
   if (status < 0) {
     json_object_set_new(out, "error", json_string(opis_error_message()));
@@ -128,6 +137,7 @@ static inline json_t *run_case(const json_t *c)
   }
   free(results);
   free(d.rows);
+  arena_free(&memory);
   return out;
 }
 
