@@ -43,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   loader l = {.files = files, .memory = &weights};
   preprocess p;
   generation g;
-  if (captioner_supported(files->config, "fuzz") == 0 && captioner_build(&c, &l) == 0 && preprocess_read(&p, files->preprocessor_config, c.vision.image_size) == 0) {
+  if (captioner_supported(files->config, "fuzz") == 0 && captioner_build(&c, &l) == 0 &&
+    preprocess_read(&p, files->preprocessor_config, c.processor, c.vision.image_width, c.vision.image_height) == 0) {
     int width, height;
     generation_read(&g, &weights, &c);
     preprocess_result_size(&p, 640, 480, &width, &height);

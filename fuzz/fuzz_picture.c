@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   if (opis_image_open_memory(&image, data, size, &o) < 0)
     return 0;
   float *pixels = malloc(sizeof(float) * 3 * 24 * 24);
-  if (pixels && preprocess_read(&p, NULL, 24) == 0)
+  if (pixels && preprocess_read(&p, NULL, "ViT", 24, 24) == 0)
     preprocess_run(&p, pixels, image);
   free(pixels);
   opis_image_free(image);

@@ -9,12 +9,12 @@
 /* ---- an encoder and GPT-2 (VisionEncoderDecoderModel) ---- */
 
 static const struct {
-  const char *model_type, *family;
+  const char *model_type, *family, *processor;
   void (*build)(loader *l, vision *v, const json_t *config, const char *prefix);
 } encoders[] = {
-  {"vit", "vit-gpt2", vision_vit},
-  {"dinov2", "dinov2-gpt2", vision_dinov2},
-  {"efficientnet-lite", "efficientnet-lite-gpt2", vision_efficientnet_lite},
+  {"vit", "vit-gpt2", "ViT", vision_vit},
+  {"dinov2", "dinov2-gpt2", "Bit", vision_dinov2},
+  {"efficientnet-lite", "efficientnet-lite-gpt2", "ViT", vision_efficientnet_lite},
 };
 
 static void encoder_decoder(captioner *m, loader *l, const json_t *config)
@@ -24,6 +24,7 @@ static void encoder_decoder(captioner *m, loader *l, const json_t *config)
   for (size_t i = 0; type && i < sizeof encoders / sizeof *encoders; i++)
     if (strcmp(encoders[i].model_type, type) == 0 && text && strcmp(text, "gpt2") == 0) {
       m->family = encoders[i].family;
+      m->processor = encoders[i].processor;
       encoders[i].build(l, &m->vision, encoder, "encoder.");
     }
   if (l->code < 0)
@@ -33,7 +34,7 @@ static void encoder_decoder(captioner *m, loader *l, const json_t *config)
     m->width = (int)loader_int(l, decoder, "n_embd", 768, 1, 16384);
     m->projection = loader_linear_stack(l, (loader_linear){.N = m->width, .K = m->vision.hidden, .bias = 1}, "", "enc_to_dec_proj");
   }
-  text_decoder_gpt2(l, &m->text, decoder, "decoder.transformer.", "decoder.", m->width);
+  text_decoder_gpt2(l, &m->text, decoder, "decoder.", m->width);
   const json_t *generation = model_files_generation_config(l->files);
   m->settings[0] = generation ? generation : config;
   m->settings[1] = generation ? NULL : decoder;
@@ -45,6 +46,7 @@ static void blip(captioner *m, loader *l, const json_t *config)
 {
   const json_t *text = json_object_get(config, "text_config");
   m->family = "blip";
+  m->processor = "Blip";
   m->takes_prompt = true;
   vision_blip(l, &m->vision, json_object_get(config, "vision_config"), "vision_model.");
   m->width = m->vision.hidden;
@@ -60,6 +62,7 @@ static void blip(captioner *m, loader *l, const json_t *config)
 static void git(captioner *m, loader *l, const json_t *config)
 {
   m->family = "git";
+  m->processor = "CLIP";
   m->takes_prompt = true;
   vision_clip(l, &m->vision, json_object_get(config, "vision_config"), "git.image_encoder.vision_model.");
   m->width = (int)loader_int(l, config, "hidden_size", 768, 1, 16384);

@@ -6,7 +6,8 @@
 #include "arch/vision.h"
 
 typedef struct captioner {
-  const char *family; /* "vit-gpt2", "dinov2-gpt2", "efficientnet-lite-gpt2", "blip", "git" */
+  const char *family;    /* "vit-gpt2", "dinov2-gpt2", "efficientnet-lite-gpt2", "blip", "git" */
+  const char *processor; /* what prepares its pictures where no file says: "ViT", "Bit", "Blip", "CLIP" */
   bool takes_prompt;
   vision vision;
   nn_linear *projection; /* encoder -> decoder width; NULL: none */

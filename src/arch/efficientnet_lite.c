@@ -138,7 +138,7 @@ void vision_efficientnet_lite(loader *l, vision *v, const json_t *config, const 
   const json_t *list = json_object_get(config, "blocks");
   size_t n = json_array_size(list);
   v->hidden = (int)loader_int(l, config, "hidden_size", 1280, 1, 16384);
-  v->image_size = (int)loader_int(l, config, "image_size", 256, 1, 8192);
+  v->image_width = v->image_height = (int)loader_int(l, config, "image_size", 256, 1, 8192);
   if (l->code == 0 && (n < 1 || n > 256))
     l->code = error_set(OPIS_EFORMAT, "config.json: blocks: missing, or not 1 to 256 of them");
   if (t)

@@ -72,8 +72,9 @@ nn_activation loader_activation(loader *l, const json_t *config, const char *key
   static const struct {
     const char *name;
     nn_activation activation;
-  } known[] = {{"gelu", NN_GELU_ERF}, {"gelu_new", NN_GELU_TANH}, {"gelu_pytorch_tanh", NN_GELU_TANH}, {"gelu_fast", NN_GELU_TANH}, {"quick_gelu", NN_QUICK_GELU},
-    {"relu", NN_RELU}, {"silu", NN_SILU}, {"swish", NN_SILU}};
+  } known[] = {{"gelu", NN_GELU_ERF}, {"gelu_new", NN_GELU_TANH}, {"gelu_pytorch_tanh", NN_GELU_TANH}, {"gelu_fast", NN_GELU_TANH}, {"gelu_python", NN_GELU_ERF},
+    {"gelu_python_tanh", NN_GELU_TANH}, {"gelu_accurate", NN_GELU_TANH}, {"linear", NN_NONE}, {"relu6", NN_RELU6}, {"quick_gelu", NN_QUICK_GELU}, {"relu", NN_RELU},
+    {"silu", NN_SILU}, {"swish", NN_SILU}};
   const json_t *v = json_object_get(config, key);
   const char *name = v && !json_is_null(v) ? json_string_value(v) : missing;
   for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
@@ -225,5 +226,24 @@ nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefi
       note(l, sources[i].bias);
     model_files_release(l->files, sources[i].weight);
   }
+  return out;
+}
+
+nn_linear *loader_linear_of(loader *l, const tensor *weight, const tensor *bias)
+{
+  nn_linear *out;
+  if (l->code < 0)
+    return NULL;
+  bool q8 = l->precision == OPIS_PRECISION_Q8 || (l->precision == OPIS_PRECISION_STORED && weight->type == TENSOR_Q8_0);
+  int code = nn_linear_pack(&out, l->memory, &(nn_linear_source){weight, false, 0, 0, bias}, 1, q8);
+  if (code < 0) {
+    fail(l, code);
+    return NULL;
+  }
+  l->any_q8 |= q8;
+  note(l, weight);
+  if (bias)
+    note(l, bias);
+  model_files_release(l->files, weight);
   return out;
 }

@@ -43,6 +43,9 @@ typedef struct loader_linear {
 } loader_linear;
 nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefix, const char *parts);
 
+/* The same of tensors in hand; bias may be NULL. */
+nn_linear *loader_linear_of(loader *l, const tensor *weight, const tensor *bias);
+
 typedef struct norm {
   const float *gain, *bias; /* NULL: no norm here */
   float eps;

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <opis/model.h>
 #include <stdio.h>
+#include <string.h>
 
 static void common(loader *l, text_decoder *d, int64_t hidden, int64_t heads, int64_t layers, int64_t positions, int64_t vocab)
 {
@@ -21,11 +22,22 @@ static void common(loader *l, text_decoder *d, int64_t hidden, int64_t heads, in
     l->code = OPIS_ENOMEM;
 }
 
-/* The word table: looked up from the file, as only a few rows of it are ever needed. */
-static const tensor *words(loader *l, const text_decoder *d, const char *prefix, const char *name)
+/* The word table: looked up from the file, as only a few rows of it are ever needed. Where one table serves both ends, a file may hold it under the output layer's name. */
+static const tensor *words(loader *l, const text_decoder *d, const char *name, const char *head, bool tied)
 {
   const int64_t dims[2] = {d->vocab, d->o.hidden};
-  return loader_tensor(l, 2, dims, "%s%s", prefix, name);
+  return loader_tensor(l, 2, dims, "%s", tied && !loader_optional(l, "%s", name) && loader_optional(l, "%s", head) ? head : name);
+}
+
+/* The output layer: the word table where they are tied, whatever else the file holds, or one of its own. */
+static void output_layer(loader *l, text_decoder *d, const char *head, bool tied, const tensor *bias)
+{
+  const int64_t dims[2] = {d->vocab, d->o.hidden};
+  tied = tied || (l->code == 0 && !loader_optional(l, "%s", head)); /* files that leave it out mean the table */
+  const tensor *weight = tied ? d->words : loader_tensor(l, 2, dims, "%s", head);
+  d->head = loader_linear_of(l, weight, bias);
+  if (!tied && l->code == 0)
+    l->parameters += (uint64_t)d->vocab * (uint64_t)d->o.hidden;
 }
 
 /* ---- GPT-2 ---- */
@@ -49,8 +61,12 @@ static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *p
   b->attention_scale = (float)(1.0 / sqrt((double)h / d->o.heads));
 }
 
-void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, const char *head, int encoder_hidden)
+void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, int encoder_hidden)
 {
+  char table[128], head[128], body[128];
+  snprintf(body, sizeof body, "%stransformer.", prefix);
+  snprintf(table, sizeof table, "%stransformer.wte.weight", prefix);
+  snprintf(head, sizeof head, "%slm_head.weight", prefix);
   int64_t h = loader_int(l, config, "n_embd", 768, 1, 16384);
   float eps = loader_eps(l, config, "layer_norm_epsilon", 1e-5);
   d->o.activation = loader_activation(l, config, "activation_function", "gelu_new");
@@ -60,18 +76,13 @@ void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const c
   if (l->code == 0 && encoder_hidden != h)
     l->code = error_set(OPIS_EFORMAT, "%s: the encoder is %d wide and the decoder %lld, and there is no enc_to_dec_proj", model_files_name(l->files), encoder_hidden, (long long)h);
   d->encoder_hidden = encoder_hidden;
-  d->words = words(l, d, prefix, "wte.weight");
-  d->position = loader_vector(l, (int64_t)d->positions * h, "%swpe.weight", prefix);
+  bool tied = loader_flag(l, config, "tie_word_embeddings", true);
+  d->words = words(l, d, table, head, tied);
+  d->position = loader_vector(l, (int64_t)d->positions * h, "%swpe.weight", body);
   for (int i = 0; i < d->layers && l->code == 0; i++)
-    gpt2_block(l, d, &d->blocks[i], prefix, i, eps);
-  d->final_norm = loader_norm(l, h, eps, "%sln_f", prefix);
-  loader_linear shape = {.N = d->vocab, .K = h, .bias = 0};
-  char own[128];
-  snprintf(own, sizeof own, "%slm_head", head);
-  bool tied = l->code == 0 && !loader_optional(l, "%s.weight", own); /* one table serves both ends */
-  d->head = tied ? loader_linear_stack(l, shape, prefix, "wte") : loader_linear_stack(l, shape, "", own);
-  if (!tied && l->code == 0)
-    l->parameters += (uint64_t)d->vocab * (uint64_t)h;
+    gpt2_block(l, d, &d->blocks[i], body, i, eps);
+  d->final_norm = loader_norm(l, h, eps, "%sln_f", body);
+  output_layer(l, d, head, tied, NULL);
 }
 
 /* ---- BERT ---- */
@@ -96,18 +107,30 @@ static void bert_block(loader *l, const text_decoder *d, block *b, const char *p
   b->attention_scale = (float)(1.0 / sqrt((double)h / d->o.heads));
 }
 
+/* What a family's configuration class takes for granted. */
+typedef struct bert_usual {
+  int64_t heads, layers, positions, vocab;
+  bool tied;
+  const char *head; /* the output layer's weight */
+} bert_usual;
+
 /* Embeddings and layers, which BLIP's decoder and GIT's share. */
-static void bert(loader *l, text_decoder *d, const json_t *config, const char *prefix, int64_t heads, int64_t layers, int64_t positions, int64_t vocab, int encoder_hidden)
+static void bert(loader *l, text_decoder *d, const json_t *config, const bert_usual *usual, const char *prefix, int encoder_hidden)
 {
+  char table[128];
+  const char *kind = json_string_value(json_object_get(config, "position_embedding_type"));
+  if (l->code == 0 && kind && strcmp(kind, "absolute") != 0)
+    l->code = error_set(OPIS_EUNSUPPORTED, "config.json: position_embedding_type: '%.64s' is not known, only 'absolute'", kind);
   int64_t h = loader_int(l, config, "hidden_size", 768, 1, 16384);
   float eps = loader_eps(l, config, "layer_norm_eps", 1e-12);
   d->o.post_norm = true;
   d->o.activation = loader_activation(l, config, "hidden_act", "gelu");
   d->o.intermediate = (int)loader_int(l, config, "intermediate_size", 3072, 1, 1 << 17);
-  common(l, d, h, loader_int(l, config, "num_attention_heads", heads, 1, 1024), loader_int(l, config, "num_hidden_layers", layers, 1, 256),
-    loader_int(l, config, "max_position_embeddings", positions, 1, 1 << 20), loader_int(l, config, "vocab_size", vocab, 1, 1 << 22));
+  common(l, d, h, loader_int(l, config, "num_attention_heads", usual->heads, 1, 1024), loader_int(l, config, "num_hidden_layers", usual->layers, 1, 256),
+    loader_int(l, config, "max_position_embeddings", usual->positions, 1, 1 << 20), loader_int(l, config, "vocab_size", usual->vocab, 1, 1 << 22));
   d->encoder_hidden = encoder_hidden ? encoder_hidden : (int)h;
-  d->words = words(l, d, prefix, "embeddings.word_embeddings.weight");
+  snprintf(table, sizeof table, "%sembeddings.word_embeddings.weight", prefix);
+  d->words = words(l, d, table, usual->head, loader_flag(l, config, "tie_word_embeddings", usual->tied));
   d->position = loader_vector(l, (int64_t)d->positions * h, "%sembeddings.position_embeddings.weight", prefix);
   d->embedding_norm = loader_norm(l, h, eps, "%sembeddings.LayerNorm", prefix);
   for (int i = 0; i < d->layers && l->code == 0; i++)
@@ -116,36 +139,26 @@ static void bert(loader *l, text_decoder *d, const json_t *config, const char *p
 
 void text_decoder_blip(loader *l, text_decoder *d, const json_t *config, int encoder_hidden)
 {
-  static const char base[] = "text_decoder.bert.", predictions[] = "text_decoder.cls.predictions.";
-  bert(l, d, config, base, 8, 12, 512, 30524, encoder_hidden);
+  static const char predictions[] = "text_decoder.cls.predictions.";
+  static const bert_usual usual = {8, 12, 512, 30524, true, "text_decoder.cls.predictions.decoder.weight"};
+  bert(l, d, config, &usual, "text_decoder.bert.", encoder_hidden);
   if (l->code < 0)
     return;
   const int64_t h = d->o.hidden, vocab = d->vocab;
   d->transform = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, predictions, "transform.dense");
   d->transform_activation = d->o.activation;
   d->transform_norm = loader_norm(l, h, loader_eps(l, config, "layer_norm_eps", 1e-12), "%stransform.LayerNorm", predictions);
-  /* The output layer is the word table with a bias of its own, which stands as "bias" or "decoder.bias". */
-  const tensor *own = loader_optional(l, "%sdecoder.weight", predictions), *bias = loader_optional(l, "%sbias", predictions);
-  if (!bias)
-    bias = loader_tensor(l, 1, &vocab, "%sdecoder.bias", predictions);
-  if (l->code < 0)
-    return;
-  const tensor *weight = own ? own : d->words;
-  if (!tensor_has_shape(weight, 2, (int64_t[]){d->vocab, h}) || tensor_elements(bias) != d->vocab) {
-    l->code = error_set(OPIS_EFORMAT, "%s: %sdecoder has another shape than the words", model_files_name(l->files), predictions);
-    return;
-  }
-  bool q8 = l->precision == OPIS_PRECISION_Q8 || (l->precision == OPIS_PRECISION_STORED && weight->type == TENSOR_Q8_0);
-  l->code = nn_linear_pack(&d->head, l->memory, &(nn_linear_source){weight, false, 0, 0, bias}, 1, q8);
-  l->parameters += (uint64_t)tensor_elements(weight) + (uint64_t)d->vocab;
+  /* The output layer has a bias of its own, which stands as "bias" or "decoder.bias". */
+  const tensor *bias = loader_tensor(l, 1, &vocab, "%s%s", predictions, loader_optional(l, "%sbias", predictions) ? "bias" : "decoder.bias");
+  output_layer(l, d, usual.head, loader_flag(l, config, "tie_word_embeddings", usual.tied), bias);
 }
 
 void text_decoder_git(loader *l, text_decoder *d, const json_t *config)
 {
-  bert(l, d, config, "git.", 12, 6, 1024, 30522, 0);
+  static const bert_usual usual = {12, 6, 1024, 30522, false, "output.weight"};
+  bert(l, d, config, &usual, "git.", 0);
   d->prefix = true;
-  if (l->code == 0)
-    d->head = loader_linear_stack(l, (loader_linear){.N = d->vocab, .K = d->o.hidden, .bias = 1}, "", "output");
-  if (l->code == 0)
-    l->parameters += (uint64_t)d->vocab * (uint64_t)d->o.hidden;
+  const int64_t vocab = d->vocab;
+  const tensor *bias = loader_tensor(l, 1, &vocab, "output.bias");
+  output_layer(l, d, usual.head, loader_flag(l, config, "tie_word_embeddings", usual.tied), bias);
 }

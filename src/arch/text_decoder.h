@@ -20,7 +20,7 @@ typedef struct text_decoder {
   nn_linear *head; /* [vocab, hidden] */
 } text_decoder;
 
-void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, const char *head, int encoder_hidden);
+void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const char *prefix, int encoder_hidden);
 void text_decoder_blip(loader *l, text_decoder *d, const json_t *config, int encoder_hidden);
 void text_decoder_git(loader *l, text_decoder *d, const json_t *config);
 

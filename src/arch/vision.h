@@ -15,8 +15,8 @@ typedef struct arch_check {
 struct vision {
   const char *name; /* "vit", "dinov2", "efficientnet-lite", "blip", "clip" */
   int hidden;
-  int image_size; /* of the configuration: what the preprocessing makes when its file is silent */
-  int prefix;     /* tokens before the grid (CLS): 0 or 1 */
+  int image_width, image_height; /* of the configuration: what the preprocessing makes when there is no file for it */
+  int prefix;                    /* tokens before the grid (CLS): 0 or 1 */
   /* The grid for pixels [3, height, width]: 0, or OPIS_EINVALID when the model cannot take that size. */
   int (*grid)(const vision *v, int height, int width, int *rows, int *columns);
   /* pixels [pictures, 3, height, width] -> out [pictures, prefix + rows * columns, hidden]. */

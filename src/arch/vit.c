@@ -32,10 +32,10 @@ static const names clip = {"clip", "embeddings.class_embedding", "embeddings.pos
 
 typedef struct tower {
   block_options o;
-  int layers, patch, side; /* side: the position table's grid */
+  int layers, patch, rows, columns; /* rows and columns: the position table's grid */
   bool interpolates;
   nn_linear *patches;
-  const float *class_token, *position; /* [hidden]; [1 + side * side, hidden] */
+  const float *class_token, *position; /* [hidden]; [1 + rows * columns, hidden] */
   norm pre, final;
   block *blocks;
 } tower;
@@ -45,9 +45,9 @@ static int grid(const vision *v, int height, int width, int *rows, int *columns)
   const tower *t = v->own;
   *rows = height / t->patch;
   *columns = width / t->patch;
-  bool same = *rows == t->side && *columns == t->side;
+  bool same = *rows == t->rows && *columns == t->columns;
   if (*rows < 1 || *columns < 1 || *rows > 1024 || *columns > 1024 || (!same && !t->interpolates))
-    return error_set(OPIS_EINVALID, "the preprocessing makes pictures of %d x %d pixels, this model takes %d x %d", width, height, t->side * t->patch, t->side * t->patch);
+    return error_set(OPIS_EINVALID, "the preprocessing makes pictures of %d x %d pixels, this model takes %d x %d", width, height, t->columns * t->patch, t->rows * t->patch);
   return 0;
 }
 
@@ -56,12 +56,12 @@ static const float *positions(const tower *t, int rows, int columns, float **own
 {
   size_t h = (size_t)t->o.hidden;
   *own = NULL;
-  if (rows == t->side && columns == t->side)
+  if (rows == t->rows && columns == t->columns)
     return t->position;
   *own = malloc((1 + (size_t)rows * (size_t)columns) * h * sizeof **own);
   if (*own) {
     memcpy(*own, t->position, h * sizeof **own);
-    position_interpolate(*own + h, rows, columns, t->position + h, t->side, t->side, t->o.hidden);
+    position_interpolate(*own + h, rows, columns, t->position + h, t->rows, t->columns, t->o.hidden);
   }
   return *own;
 }
@@ -128,6 +128,18 @@ static void load_layer(loader *l, const tower *t, block *b, const names *n, cons
   b->attention_scale = (float)(1.0 / sqrt((double)h / t->o.heads));
 }
 
+/* A number for both sides, or [height, width]. */
+static void pair(loader *l, const json_t *config, const char *key, int missing, int *height, int *width)
+{
+  const json_t *v = json_object_get(config, key);
+  int *sides[2] = {height, width};
+  for (int i = 0; i < 2; i++) {
+    json_t *one = json_is_array(v) && json_array_size(v) == 2 ? json_pack("{sO}", key, json_array_get(v, (size_t)i)) : NULL;
+    *sides[i] = (int)loader_int(l, one ? one : config, key, missing, 1, 8192);
+    json_decref(one);
+  }
+}
+
 static void build(loader *l, vision *v, const names *n, const json_t *config, const char *prefix)
 {
   tower *t = arena_calloc(l->memory, 1, sizeof *t);
@@ -140,27 +152,35 @@ static void build(loader *l, vision *v, const names *n, const json_t *config, co
     .hidden = (int)h, .heads = (int)loader_int(l, config, "num_attention_heads", 12, 1, 1024), .activation = loader_activation(l, config, "hidden_act", n->activation)};
   t->o.intermediate = (int)loader_int(l, config, "intermediate_size", 4 * h, 1, 1 << 17);
   t->layers = (int)loader_int(l, config, "num_hidden_layers", 12, 1, 256);
-  t->patch = (int)loader_int(l, config, "patch_size", n->patch_size, 1, 1024);
-  v->image_size = (int)loader_int(l, config, "image_size", n == &blip ? 384 : 224, 1, 8192);
+  int patch_width;
+  pair(l, config, "patch_size", n->patch_size, &t->patch, &patch_width);
+  pair(l, config, "image_size", n == &blip ? 384 : 224, &v->image_height, &v->image_width);
   float eps = loader_eps(l, config, "layer_norm_eps", n->eps);
   bool qkv_bias = loader_flag(l, config, "qkv_bias", true);
   if (n == &dinov2) {
-    t->o.intermediate = (int)loader_int(l, config, "mlp_ratio", 4, 1, 64) * (int)h;
+    double ratio = loader_number(l, config, "mlp_ratio", 4);
+    if (l->code == 0 && !(ratio * (double)h >= 1 && ratio <= 64))
+      l->code = error_set(OPIS_EFORMAT, "config.json: mlp_ratio: %g is outside 0..64", ratio);
+    t->o.intermediate = l->code == 0 ? (int)((double)h * ratio) : 1;
     t->o.gated = loader_flag(l, config, "use_swiglu_ffn", false);
     if (t->o.gated)
       t->o.intermediate = (int)((int64_t)((double)t->o.intermediate * 2 / 3) + 7) / 8 * 8;
   }
-  if (l->code == 0 && (h % t->o.heads || v->image_size < t->patch))
-    l->code = error_set(OPIS_EFORMAT, "config.json: hidden_size %lld with %d heads, image_size %d with patches of %d", (long long)h, t->o.heads, v->image_size, t->patch);
+  if (l->code == 0 && (h % t->o.heads || v->image_height < t->patch || v->image_width < t->patch))
+    l->code = error_set(
+      OPIS_EFORMAT, "config.json: hidden_size %lld with %d heads, image_size %d x %d with patches of %d", (long long)h, t->o.heads, v->image_width, v->image_height, t->patch);
+  if (l->code == 0 && t->patch != patch_width)
+    l->code = error_set(OPIS_EUNSUPPORTED, "config.json: patch_size: only square patches are known, not %d x %d", patch_width, t->patch);
   if (loader_int(l, config, "num_channels", 3, 1, 64) != 3 && l->code == 0)
     l->code = error_set(OPIS_EUNSUPPORTED, "config.json: num_channels: only pictures of 3 channels are known");
   if (l->code < 0)
     return;
-  t->side = v->image_size / t->patch;
+  t->rows = v->image_height / t->patch;
+  t->columns = v->image_width / t->patch;
   t->interpolates = n->interpolates;
   int64_t k = 3 * (int64_t)t->patch * t->patch;
   t->class_token = loader_vector(l, h, "%s%s", prefix, n->class_token);
-  t->position = loader_vector(l, (1 + (int64_t)t->side * t->side) * h, "%s%s", prefix, n->position);
+  t->position = loader_vector(l, (1 + (int64_t)t->rows * t->columns) * h, "%s%s", prefix, n->position);
   t->patches = loader_linear_stack(l, (loader_linear){.N = h, .K = k, .bias = -1}, prefix, n->patch);
   if (n->pre_norm)
     t->pre = loader_norm(l, h, eps, "%s%s", prefix, n->pre_norm);

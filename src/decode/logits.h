@@ -15,7 +15,7 @@ int64_t logits_argmax(const float *x, size_t n);
 /* Processors, in the order Transformers applies them. row is everything so far, prompt included; ids are below n. */
 void logits_repetition_penalty(float *x, const int32_t *row, size_t n_row, float penalty); /* negative values multiplied, others divided; once an id */
 void logits_no_repeat_ngram(float *x, const int32_t *row, size_t n_row, size_t ngram);     /* -inf for what would repeat an n-gram of the row */
-void logits_only(float *x, size_t n, const int32_t *ids, size_t n_ids);                     /* 0 for these, -inf for all others */
+void logits_only(float *x, size_t n, const int32_t *ids, size_t n_ids);                    /* 0 for these, -inf for all others */
 void logits_forbid(float *x, size_t n, const int32_t *ids, int n_ids);                     /* -inf; ids outside the vocabulary are ignored */
 
 typedef struct logits_candidate {

@@ -12,7 +12,8 @@ static bool is_usual(const char *key, const json_t *v)
   static const struct {
     const char *key;
     double value;
-  } usual[] = {{"max_length", GENERATION_USUAL_LENGTH}, {"min_length", 0}, {"num_beams", 1}, {"no_repeat_ngram_size", 0}, {"length_penalty", 1}, {"repetition_penalty", 1}, {"num_return_sequences", 1}};
+  } usual[] = {{"max_length", GENERATION_USUAL_LENGTH}, {"min_length", 0}, {"num_beams", 1}, {"no_repeat_ngram_size", 0}, {"length_penalty", 1}, {"repetition_penalty", 1},
+    {"num_return_sequences", 1}};
   for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
     if (strcmp(usual[i].key, key) == 0)
       return json_is_number(v) && json_number_value(v) == usual[i].value;

@@ -42,7 +42,7 @@ static int build(opis_model *m, const opis_model_options *o)
     return code;
   m->precision = l.any_q8 ? OPIS_PRECISION_Q8 : OPIS_PRECISION_F32;
   m->parameters = l.parameters;
-  code = preprocess_read(&m->preprocess, model_files_preprocessor_config(m->files), m->captioner.vision.image_size);
+  code = preprocess_read(&m->preprocess, model_files_preprocessor_config(m->files), m->captioner.processor, m->captioner.vision.image_width, m->captioner.vision.image_height);
   if (code == 0)
     code = generation_read(&m->generation, &m->weights, &m->captioner);
   if (code == 0)

@@ -48,7 +48,7 @@ static int read_size(preprocess_size *kind, int *width, int *height, const json_
   } else if (json_is_array(v) && json_array_size(v) == 2) {
     h = json_array_get(v, 0);
     w = json_array_get(v, 1);
-  } else if (get(v, "shortest_edge") && !get(v, "longest_edge")) {
+  } else if (get(v, "shortest_edge")) { /* a longest_edge beside it is passed over there, too */
     *kind = PREPROCESS_SHORTEST_EDGE;
     h = w = get(v, "shortest_edge");
   } else {
@@ -76,21 +76,59 @@ static int read_triple(double out[3], const json_t *config, const char *key)
   return 0;
 }
 
-/* What a processor's class takes for granted where its file is silent. */
-static void defaults(preprocess *p, bool *clip, const json_t *config, int image_size)
+/* What the classes of Transformers take for granted where their file is silent. */
+typedef struct processor {
+  const char *name; /* before ImageProcessor, ImageProcessorFast or FeatureExtractor */
+  image_filter filter;
+  bool clip_colours; /* CLIP's mean and deviation, else 0.5 */
+  preprocess_size integer_means;
+  int side, crop; /* crop 0: never, whatever the file says of it */
+} processor;
+
+static const processor processors[] = {
+  {"ViT", IMAGE_BILINEAR, false, PREPROCESS_SQUASH, 224, 0},
+  {"DeiT", IMAGE_BICUBIC, false, PREPROCESS_SQUASH, 256, 224},
+  {"CLIP", IMAGE_BICUBIC, true, PREPROCESS_SHORTEST_EDGE, 224, 224},
+  {"Blip", IMAGE_BICUBIC, true, PREPROCESS_SQUASH, 384, 0},
+  {"Bit", IMAGE_BICUBIC, true, PREPROCESS_SHORTEST_EDGE, 224, 224},
+  {"Siglip", IMAGE_BICUBIC, false, PREPROCESS_SQUASH, 224, 0},
+};
+
+static int find_processor(const processor **out, const json_t *config, const char *usual)
 {
-  static const double clip_mean[3] = {0.48145466, 0.4578275, 0.40821073}, clip_std[3] = {0.26862954, 0.26130258, 0.27577711};
   const char *type = json_string_value(get(config, "image_processor_type"));
   if (!type)
     type = json_string_value(get(config, "feature_extractor_type"));
-  *clip = type && strncmp(type, "CLIP", 4) == 0;
-  bool blip = type && strncmp(type, "Blip", 4) == 0;
-  *p = (preprocess){.resize = true, .rescale = true, .normalize = true, .center_crop = *clip, .factor = 1.0 / 255.0, .filter = *clip || blip ? IMAGE_BICUBIC : IMAGE_BILINEAR};
-  p->size = *clip ? PREPROCESS_SHORTEST_EDGE : PREPROCESS_SQUASH;
-  p->width = p->height = p->crop_width = p->crop_height = image_size;
+  if (!type)
+    type = usual;
+  const char *end = strstr(type, "ImageProcessor");
+  if (!end)
+    end = strstr(type, "FeatureExtractor");
+  size_t n = end ? (size_t)(end - type) : strlen(type);
+  for (size_t i = 0; i < sizeof processors / sizeof *processors; i++)
+    if (strlen(processors[i].name) == n && memcmp(type, processors[i].name, n) == 0) {
+      *out = &processors[i];
+      return 0;
+    }
+  return error_set(OPIS_EUNSUPPORTED, "preprocessor_config.json: %.64s is not known; opis prepares pictures as ViT-, DeiT-, CLIP-, Blip-, Bit- and SiglipImageProcessor do", type);
+}
+
+static void defaults(preprocess *p, const processor *like, const json_t *config, int width, int height)
+{
+  static const double clip_mean[3] = {0.48145466, 0.4578275, 0.40821073}, clip_std[3] = {0.26862954, 0.26130258, 0.27577711};
+  *p = (preprocess){.resize = true, .rescale = true, .normalize = true, .center_crop = like->crop > 0, .factor = 1.0 / 255.0, .filter = like->filter};
+  p->size = like->integer_means;
+  p->width = p->height = like->side;
+  p->crop_width = p->crop_height = like->crop ? like->crop : like->side;
+  if (!config) {
+    p->width = p->crop_width = width;
+    p->height = p->crop_height = height;
+    if (p->size == PREPROCESS_SHORTEST_EDGE && height > width)
+      p->width = height; /* both sides must fill the crop */
+  }
   for (int i = 0; i < 3; i++) {
-    p->mean[i] = *clip || blip ? clip_mean[i] : 0.5;
-    p->std[i] = *clip || blip ? clip_std[i] : 0.5;
+    p->mean[i] = like->clip_colours ? clip_mean[i] : 0.5;
+    p->std[i] = like->clip_colours ? clip_std[i] : 0.5;
   }
 }
 
@@ -116,22 +154,25 @@ static int read_numbers(preprocess *p, const json_t *config)
   return code;
 }
 
-int preprocess_read(preprocess *p, const json_t *config, int image_size)
+int preprocess_read(preprocess *p, const json_t *config, const char *usual, int width, int height)
 {
-  bool clip;
-  defaults(p, &clip, config, image_size);
+  const processor *like = processors;
+  int code = find_processor(&like, config, usual);
+  if (code < 0)
+    return code;
+  defaults(p, like, config, width, height);
   if (!config)
     return 0;
-  int code = read_flag(&p->resize, config, "do_resize");
-  if (code == 0)
+  code = read_flag(&p->resize, config, "do_resize");
+  if (code == 0 && like->crop)
     code = read_flag(&p->center_crop, config, "do_center_crop");
   if (code == 0)
     code = read_flag(&p->rescale, config, "do_rescale");
   if (code == 0)
     code = read_flag(&p->normalize, config, "do_normalize");
   if (code == 0 && get(config, "size"))
-    code = read_size(&p->size, &p->width, &p->height, get(config, "size"), clip ? PREPROCESS_SHORTEST_EDGE : PREPROCESS_SQUASH, "size");
-  if (code == 0 && get(config, "crop_size")) {
+    code = read_size(&p->size, &p->width, &p->height, get(config, "size"), like->integer_means, "size");
+  if (code == 0 && like->crop && get(config, "crop_size")) {
     preprocess_size kind;
     code = read_size(&kind, &p->crop_width, &p->crop_height, get(config, "crop_size"), PREPROCESS_SQUASH, "crop_size");
     if (code == 0 && kind != PREPROCESS_SQUASH)

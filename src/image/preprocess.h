@@ -18,8 +18,9 @@ typedef struct preprocess {
   double mean[3], std[3];
 } preprocess;
 
-/* Reads preprocessor_config.json (NULL: ViT's defaults at image_size x image_size). Unknown processors are judged by their fields. OPIS_EFORMAT names the key that is wrong. */
-int preprocess_read(preprocess *p, const json_t *config, int image_size);
+/* Reads preprocessor_config.json. `usual`: the processor ("ViT", "CLIP", …) where the file names none; without a file (NULL) its defaults for pictures of width x height. OPIS_EFORMAT names the
+ * key that is wrong, OPIS_EUNSUPPORTED the processor that opis does not know. */
+int preprocess_read(preprocess *p, const json_t *config, const char *usual, int width, int height);
 
 /* The size of the result for a picture: what pixel_values' height and width will be. */
 void preprocess_result_size(const preprocess *p, int width, int height, int *out_width, int *out_height);
