@@ -70,6 +70,8 @@ enum check_key_number {
   KEY_LEAK_CAPTION,
   KEY_LISTED_TWICE,
   KEY_NO_SPLIT,
+  /* against another state */
+  KEY_DRIFT,
   CHECK_KEYS
 };
 
@@ -154,7 +156,7 @@ typedef struct check_split {
 
 /* One number or share of a set beside that of another. */
 typedef struct check_drift {
-  const char *name;              /* "size", "brightness", "sharpness", "format", "caption_length", "vocabulary" */
+  const char *name;              /* "size", "aspect_ratio", "brightness", "sharpness", "format", "caption_length", "vocabulary" */
   double ks, p, psi;             /* NaN: does not apply */
   double mean, other_mean;       /* now and before; NaN */
   double counts[24], others[24]; /* histograms, n_counts of them; 0: none */
@@ -178,9 +180,9 @@ typedef struct check_set {
   size_t n_splits;
   check_finding *findings;
   size_t n_findings, finding_capacity;
-  check_groups groups[3];             /* exact, near, similar */
-  char **added, **removed, **changed; /* against another state */
-  size_t n_added, n_removed, n_changed;
+  check_groups groups[3];                            /* exact, near, similar */
+  char **added, **removed, **changed, **recaptioned; /* against another state; recaptioned: other words are said of it */
+  size_t n_added, n_removed, n_changed, n_recaptioned;
   bool compared;
   check_drift *drifts;
   size_t n_drifts;
@@ -225,6 +227,9 @@ int check_find_leaks(check_set *set, const check_settings *s);
 
 /* Pairs of hashes at most `distance` bits apart, told by their places; from several threads, but one at a time. hash.c */
 int check_near_hashes(const uint64_t *hashes, size_t n, int distance, pool *threads, void (*pair)(void *user, size_t a, size_t b), void *user);
+
+/* What was added, removed and changed since another state of the set (with captions, where both have some), and how the two differ. against.c */
+int check_compare(check_set *set, const check_settings *s, const check_set *before);
 
 /* ---- baseline.c ---- */
 

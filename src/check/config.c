@@ -112,6 +112,16 @@ static int entry(const config *c, const yaml_node_t *key, yaml_node_t *value)
     return path(c, &s->captions, value);
   if (strcmp(name, "baseline") == 0)
     return path(c, &s->baseline, value);
+  if (strcmp(name, "against") == 0) { /* a folder beside the file, else a revision */
+    int e = path(c, &s->against, value);
+    if (e == 0 && !file_is_folder(s->against)) {
+      free(s->against);
+      e = (s->against = strdup(scalar(value))) ? 0 : error_nomem();
+    }
+    return e;
+  }
+  if (strcmp(name, "against_captions") == 0)
+    return path(c, &s->against_captions, value);
   if (strcmp(name, "splits") == 0)
     return splits(c, value);
   if (strcmp(name, "set") == 0)
@@ -120,7 +130,7 @@ static int entry(const config *c, const yaml_node_t *key, yaml_node_t *value)
     return fail_on(c, value);
   if (strcmp(name, "require") == 0)
     return scalar(value) && check_settings_require(s, scalar(value)) == 0 ? 0 : wrong(c, value, scalar(value) ? opis_error_message() : "a format is wanted here");
-  return wrong(c, key, "unknown; captions, splits, require, fail_on, set and baseline are known");
+  return wrong(c, key, "unknown; captions, splits, against, against_captions, require, fail_on, set and baseline are known");
 }
 
 int check_config_read_memory(check_settings *s, const char *bytes, size_t size, const char *name, const char *folder)

@@ -116,9 +116,12 @@ static double ratio_of(const check_file *f)
   return (double)f->facts.width / f->facts.height;
 }
 
-static void drift(strbuf *b, const check_set *set)
+static void drift(strbuf *b, const check_set *set, const check_settings *s)
 {
-  strbuf_printf(b, "<h2>Against before</h2><p>%zu added, %zu removed, %zu changed. Bars: now; line: before.</p>\n", set->n_added, set->n_removed, set->n_changed);
+  strbuf_puts(b, "<h2>Against ");
+  html_text(b, s->against);
+  strbuf_printf(
+    b, "</h2><p>%zu added, %zu removed, %zu changed, %zu captioned otherwise. Bars: now; line: before.</p>\n", set->n_added, set->n_removed, set->n_changed, set->n_recaptioned);
   for (size_t i = 0; i < set->n_drifts; i++) {
     const check_drift *d = &set->drifts[i];
     strbuf_printf(b, "<p><b>%s</b>: ", d->name);
@@ -194,7 +197,7 @@ int check_report_html(strbuf *b, const check_set *set, const check_settings *s)
   strbuf_free(&title);
   summary(b, set, s, sorted, first);
   if (set->compared)
-    drift(b, set);
+    drift(b, set, s);
   strbuf_puts(b, "<h2>The pictures</h2>\n");
   one_histogram(b, set, "size: root of width × height", size_of);
   one_histogram(b, set, "width / height", ratio_of);

@@ -56,6 +56,7 @@ const check_key check_keys[CHECK_KEYS] = {
   [KEY_LEAK_CAPTION] = {"leak_caption", "The same caption in two splits", "the same words for pictures in different splits", false, NONE},
   [KEY_LISTED_TWICE] = {"listed_twice", "Named twice in a split", "a split names the same picture twice", false, NONE},
   [KEY_NO_SPLIT] = {"no_split", "Pictures in no split", "no split names this picture", false, NONE},
+  [KEY_DRIFT] = {"drift", "Drift", "the set is of another kind than before (threshold: the population stability index)", false, 0.2, 0, 100},
 };
 
 int check_key_find(const char *name)

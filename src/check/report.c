@@ -54,7 +54,7 @@ static void summary(strbuf *b, const check_set *set, const check_settings *s, co
     strbuf_printf(b, "; %zu other files", set->others);
   strbuf_putc(b, '\n');
   if (set->compared)
-    strbuf_printf(b, "against before: %zu added, %zu removed, %zu changed\n", set->n_added, set->n_removed, set->n_changed);
+    strbuf_printf(b, "against %s: %zu added, %zu removed, %zu changed, %zu captioned otherwise\n", s->against, set->n_added, set->n_removed, set->n_changed, set->n_recaptioned);
   size_t failures = check_failures(set, s);
   if (!set->n_findings)
     strbuf_puts(b, "nothing found\n");
@@ -196,6 +196,7 @@ int check_report_json(strbuf *b, const check_set *given, const check_settings *s
     json_object_set_new(changes, "added", strings_json(set, set->added, set->n_added));
     json_object_set_new(changes, "removed", strings_json(set, set->removed, set->n_removed));
     json_object_set_new(changes, "changed", strings_json(set, set->changed, set->n_changed));
+    json_object_set_new(changes, "recaptioned", strings_json(set, set->recaptioned, set->n_recaptioned));
     json_object_set_new(o, "changes", changes);
     json_object_set_new(o, "drift", drift_json(set));
   }

@@ -279,6 +279,7 @@ void check_set_free(check_set *set)
   free(set->added);
   free(set->removed);
   free(set->changed);
+  free(set->recaptioned);
   free(set->drifts);
   free(set->root);
   arena_free(&set->memory);

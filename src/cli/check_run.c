@@ -31,9 +31,14 @@ static char *default_index(void)
   return home && *home == '/' && asprintf(&file, "%s/.cache/opis/check.sqlite", home) >= 0 ? file : NULL;
 }
 
+char *check_index_file(const check_run *r)
+{
+  return r->index ? strcmp(r->index, "none") == 0 ? NULL : strdup(r->index) : default_index();
+}
+
 static int scan(check_set *set, const char *root, const check_run *r, pool *threads)
 {
-  char *index = r->index ? strcmp(r->index, "none") == 0 ? NULL : strdup(r->index) : default_index();
+  char *index = check_index_file(r);
   cli_progress *p = cli_progress_new("check", 0, false);
   check_scan_options o = {threads, index, r->max_bytes, r->max_pixels, interrupted, p ? progress : NULL, p};
   int e = check_scan(set, root, &o);
@@ -102,6 +107,13 @@ int check_run_all(check_run *r)
     e = scan(&set, r->root, r, threads);
   if (e == 0)
     e = find_all(&set, s, threads);
+  if (e == 0 && s->against) {
+    check_set before = {0};
+    e = check_before(&before, &set, r, threads);
+    if (e == 0)
+      e = check_compare(&set, s, &before);
+    check_set_free(&before);
+  }
   if (e == 0 && s->baseline)
     e = check_accept(&set, &accepted, s->baseline);
   if (e == 0)

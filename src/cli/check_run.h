@@ -20,6 +20,11 @@ typedef struct check_run {
   bool list, own_splits;
 } check_run;
 
+/* The other state that --against names, scanned and with its captions where it has some; *before is to be freed in any case. check_before.c */
+int check_before(check_set *before, const check_set *set, const check_run *r, pool *threads);
+/* The index, NULL: none; malloc'ed. check_run.c */
+char *check_index_file(const check_run *r);
+
 int check_run_all(check_run *r); /* the exit status; says what failed */
 
 #endif

@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CAPTIONS = 256, SPLITS, REQUIRE, FAIL_ON, REPORT, SET, BASELINE, CONFIG, INDEX, THREADS, MAX_PIXELS, MAX_BYTES, LIST };
+enum { CAPTIONS = 256, SPLITS, AGAINST, AGAINST_CAPTIONS, REQUIRE, FAIL_ON, REPORT, SET, BASELINE, CONFIG, INDEX, THREADS, MAX_PIXELS, MAX_BYTES, LIST };
 
 static const cli_option options[] = {
   {CAPTIONS, "captions", "FILE", "look at the captions in FILE, too: a token file, Karpathy or COCO JSON, CSV, JSONL, or a folder of .txt files", CLI_COMPLETE_FILE},
   {SPLITS, "splits", "NAME=FILE", "FILE has the names of the pictures of a split, one a line, or is a folder below DIR; repeat it for each split, and what leaks is told",
+    CLI_COMPLETE_FILE},
+  {AGAINST, "against", "DIR|REV", "say what was added, removed and changed since DIR, or since a revision of the data repository around DIR, and how the two differ", 0},
+  {AGAINST_CAPTIONS, "against-captions", "FILE", "the captions then (default: what the revision has in place of --captions, or a file of that name in or beside that DIR)",
     CLI_COMPLETE_FILE},
   {REQUIRE, "require", "FORMAT", "every picture must be of FORMAT by name and content: jpeg, png, webp, ...", 0},
   {FAIL_ON, "fail-on", "KEYS|none", "which findings make the exit status 1: keys with commas, default, all, none", 0},
@@ -33,6 +36,7 @@ static const cli_example examples[] = {
   {"opis check photos", "everything about the pictures below a folder"},
   {"opis check photos --captions captions.token.txt", "and what is said of them"},
   {"opis check photos --splits train=train.txt --splits test=test.txt", "whether pictures of one split are in the other, too"},
+  {"opis check photos --against v1", "what changed since the data's revision v1"},
   {"opis check photos --require jpeg --report junit=check.xml --report html=check.html", "for a build server, with a page to look at"},
   {"opis check photos --fail-on default,exact_duplicates --set dark=0.2 --set similar=off", "what counts, and from where on"},
   {"opis check photos --report json=accepted.json; opis check photos --baseline accepted.json", "only what is new since"},
@@ -81,6 +85,8 @@ static bool set_option(const cli_args *a, int id, check_run *r)
   int e = 0;
   switch (id) {
   case CAPTIONS: return replace(&s->captions, a->value);
+  case AGAINST: return replace(&s->against, a->value);
+  case AGAINST_CAPTIONS: return replace(&s->against_captions, a->value);
   case BASELINE: return replace(&s->baseline, a->value);
   case INDEX: r->index = a->value; return true;
   case THREADS: return cli_int(a, &r->threads, 1, 1024);

@@ -109,6 +109,10 @@ typedef struct diff_result {
 int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new_revision, char *const *paths, int n); /* new_revision NULL: the work tree */
 void diff_free(diff_result *d);
 
+/* What a revision has at a root-relative path (a folder or a file), laid out below `folder`: links to objects of the cache, and copies of what git keeps itself. OPIS_ENOTFOUND: nothing is there, or
+ * an object is not in the cache. */
+int data_layout(repo *r, const char *revision, const char *rel, const char *folder);
+
 /* ---- remotes ---- */
 typedef struct sync_options {
   const char *remote; /* by name; NULL: the default one */

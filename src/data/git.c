@@ -359,7 +359,16 @@ typedef struct tree_search {
   int (*each)(void *user, const char *rel);
   void *user;
   int code;
+  const char *below; /* every file at or below this; NULL: stage files alone */
 } tree_search;
+
+static bool is_wanted(const tree_search *s, const char *rel, const char *name, size_t n)
+{
+  size_t m = s->below ? strlen(s->below) : 0;
+  if (s->below)
+    return m == 0 || (strncmp(rel, s->below, m) == 0 && (!rel[m] || rel[m] == '/'));
+  return strcmp(name, "dvc.yaml") == 0 || (n > 4 && strcmp(name + n - 4, ".dvc") == 0);
+}
 
 static int visit(const char *root, const git_tree_entry *entry, void *payload)
 {
@@ -380,28 +389,38 @@ static int visit(const char *root, const git_tree_entry *entry, void *payload)
     }
     return 0;
   }
-  if (s->g->git_tree_entry_type(entry) != GIT_OBJECT_BLOB || strncmp(root, prefix, m) != 0 || !(strcmp(name, "dvc.yaml") == 0 || (n > 4 && strcmp(name + n - 4, ".dvc") == 0)))
+  if (s->g->git_tree_entry_type(entry) != GIT_OBJECT_BLOB || strncmp(root, prefix, m) != 0)
     return 0;
   if (asprintf(&rel, "%s%s", root + m, name) < 0) {
     s->code = error_nomem();
     return -1;
   }
-  s->code = s->each(s->user, rel);
+  s->code = is_wanted(s, rel, name, n) ? s->each(s->user, rel) : 0;
   free(rel);
   return s->code < 0 ? -1 : 0;
 }
 
-int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char *rel), void *user)
+static int search(repo *r, const char *hex, const char *below, int (*each)(void *user, const char *rel), void *user)
 {
   git_tree *tree;
   int code = open_tree(&tree, r, hex);
   if (code < 0)
     return code;
-  tree_search s = {r->git, each, user, 0};
+  tree_search s = {r->git, each, user, 0, below};
   if (r->git->git_tree_walk(tree, GIT_TREEWALK_PRE, visit, &s) < 0)
     code = s.code < 0 ? s.code : failed(r->git, hex);
   r->git->git_tree_free(tree);
   return code;
+}
+
+int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char *rel), void *user)
+{
+  return search(r, hex, NULL, each, user);
+}
+
+int git_files(repo *r, const char *hex, const char *rel, int (*each)(void *user, const char *rel), void *user)
+{
+  return search(r, hex, rel, each, user);
 }
 
 /* ---- scopes ---- */

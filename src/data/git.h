@@ -29,6 +29,9 @@ int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n
 /* Every stage file (*.dvc, dvc.yaml) of a revision, in folders that are no .dvc or .git; root-relative. */
 int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char *rel), void *user);
 
+/* Every file of a revision at or below a root-relative path ("" is all), but for .dvc folders; root-relative. */
+int git_files(repo *r, const char *hex, const char *rel, int (*each)(void *user, const char *rel), void *user);
+
 /* The commits that a scope names, each once, as 40 digits: the present one's parents are not included unless all is set. num: so many commits back from each (0 or 1: itself). */
 typedef struct git_scope {
   bool branches, tags, all; /* all: every commit that any reference reaches */
