@@ -16,6 +16,16 @@ static const struct transport {
   {"http", remote_http_open},
   {"https", remote_http_open},
   {"s3", remote_s3_open},
+  {"gdrive", remote_rclone_open},
+  {"webdav", remote_rclone_open},
+  {"webdavs", remote_rclone_open},
+  {"ssh", remote_rclone_open},
+  {"sftp", remote_rclone_open},
+  {"gs", remote_rclone_open},
+  {"azure", remote_rclone_open},
+  {"oss", remote_rclone_open},
+  {"hdfs", remote_rclone_open},
+  {"rclone", remote_rclone_open},
 };
 
 const char *remote_setting(const remote_settings *s, const char *key)

@@ -94,5 +94,6 @@ void remote_close(remote *r);
 remote_open_fn remote_folder_open; /* a path, file:// */
 remote_open_fn remote_http_open;   /* http://, https:// */
 remote_open_fn remote_s3_open;     /* s3://BUCKET/PATH */
+remote_open_fn remote_rclone_open; /* webdav://, ssh://, gdrive:// and others, see rclone.h */
 
 #endif

@@ -58,7 +58,7 @@ static int from_process(s3_config *c)
 
 static int ask(http_response *a, web *w, const char *method, const char *url, const char *header)
 {
-  static const http_trust quick = {.connect_seconds = 1, .stall_seconds = 3};
+  static const http_trust quick = {.direct = true, .connect_seconds = 1, .stall_seconds = 3};
   const char *headers[2] = {header, NULL};
   int code = web_perform(w, a, &(http_request){.url = url, .method = method, .headers = headers, .attempts = 1, .trust = &quick, .max_body = LONGEST_ANSWER}, NULL);
   if (code == OPIS_ENETWORK || (code == 0 && a->status != 200) || (code == 0 && !a->body.s))

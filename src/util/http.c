@@ -298,6 +298,8 @@ static void set_trust(CURL *c, const http_trust *t)
 {
   lib.easy_setopt(c, CURLOPT_CONNECTTIMEOUT, t->connect_seconds > 0 ? t->connect_seconds : CONNECT_SECONDS);
   lib.easy_setopt(c, CURLOPT_LOW_SPEED_TIME, t->stall_seconds > 0 ? t->stall_seconds : STALL_SECONDS);
+  if (t->direct)
+    lib.easy_setopt(c, CURLOPT_PROXY, "");
   if (t->anyone) {
     lib.easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
     lib.easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);

@@ -19,6 +19,7 @@ typedef struct http_trust {
   bool anyone;                   /* certificates are not verified */
   const char *authorities;       /* a file of certificates of authorities; NULL: the system's */
   const char *certificate, *key; /* files: who we are; NULL: nobody */
+  bool direct;                   /* no proxy: for services on this machine or its network */
   long connect_seconds;          /* 0: 15 */
   long stall_seconds;            /* without a single byte; 0: 30 */
 } http_trust;

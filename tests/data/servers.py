@@ -1,0 +1,208 @@
+"""Servers for the tests of remotes: real ones (rclone's, from Debian), a folder over HTTP, and a proxy between that does what bad networks and tired services do."""
+import base64
+import contextlib
+import hashlib
+import http.client
+import http.server
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+RCLONE = shutil.which("rclone")
+needs_rclone = pytest.mark.skipif(not RCLONE, reason="rclone is not installed")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(port, process):
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        assert process.poll() is None, "the server ended at once"
+        time.sleep(0.05)
+    raise AssertionError("the server does not start")
+
+
+@contextlib.contextmanager
+def program(*arguments, port, env=None):
+    """A server as a process, until the end of the block."""
+    process = subprocess.Popen(list(map(str, arguments)), env=dict(os.environ, **(env or {})), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    try:
+        wait_for(port, process)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def rclone_serve(kind, folder, user="me", password="s3cret word"):
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    with program(RCLONE, "serve", kind, "--addr", f"127.0.0.1:{port}", "--config", "", folder, port=port, env={"RCLONE_USER": user, "RCLONE_PASS": password}):
+        yield port
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    """A folder over HTTP, with what the server wants to see in the headers."""
+    protocol_version = "HTTP/1.1"
+    wanted = None  # (name, value)
+
+    def log_message(self, *_):
+        pass
+
+    def allowed(self):
+        if self.wanted is None or self.headers.get(self.wanted[0]) == self.wanted[1]:
+            return True
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
+
+    def do_GET(self):
+        if self.allowed():
+            super().do_GET()
+
+    def do_HEAD(self):
+        if self.allowed():
+            super().do_HEAD()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_):  # a client that goes away is no news
+        pass
+
+
+@contextlib.contextmanager
+def serving(handler):
+    server = Server(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextlib.contextmanager
+def files(folder, wanted=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    with serving(lambda *a, **k: type("Handler", (Files,), {"wanted": wanted})(*a, directory=str(folder), **k)) as port:
+        yield port
+
+
+def basic(user, password):
+    return ("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())
+
+
+class Fault:
+    """What a request meets: a status in place of the answer, a wait before it, the connection cut before it or in the middle of its body; or a changed body."""
+
+    def __init__(self, status=None, wait=0, cut=None, body=b"", headers=()):
+        self.status, self.wait, self.cut, self.body, self.headers = status, wait, cut, body, headers
+
+
+@contextlib.contextmanager
+def proxy(port, rule):
+    """Between a client and a server on `port`. rule(method, path, number of the request) gives a Fault or None. Yields the proxy's port and the list of requests seen."""
+    seen = []
+    lock = threading.Lock()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def any(self):
+            with lock:
+                seen.append((self.command, self.path))
+                fault = rule(self.command, self.path, len(seen))
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if fault and fault.wait:
+                time.sleep(fault.wait)
+            if fault and fault.cut == 0:
+                self.close_connection = True
+                return
+            if fault and fault.status:
+                self.send_response(fault.status)
+                for name, value in fault.headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(fault.body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(fault.body)
+                return
+            upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders(body or None)
+            answer = upstream.getresponse()
+            data = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "content-length", "connection", "date", "server"):
+                    self.send_header(name, value)
+            length = answer.getheader("Content-Length") if self.command == "HEAD" else len(data)
+            if length is not None and answer.status != 204:
+                self.send_header("Content-Length", str(length))
+            self.end_headers()
+            if self.command != "HEAD":
+                if fault and fault.cut is not None and len(data) > fault.cut:
+                    self.wfile.write(data[:fault.cut])
+                    self.close_connection = True
+                else:
+                    self.wfile.write(data)
+            upstream.close()
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PROPFIND = do_MKCOL = do_MOVE = do_COPY = do_OPTIONS = any
+
+    with serving(Handler) as own:
+        yield own, seen
+
+
+def use(repo, url, **settings):
+    """Makes url the default remote of a repository; the settings go into config.local, which git does not see."""
+    repo.ok("remote", "add", "-d", "-f", "store", url)
+    for name, value in settings.items():
+        repo.ok("remote", "modify", "--local", "store", name, value)
+    return repo
+
+
+def wrong_objects(folder):
+    """Objects below a folder whose content is not what their name says."""
+    wrong = []
+    for path in pathlib.Path(folder).rglob("*"):
+        at = path.relative_to(folder).parts
+        if path.is_file() and len(at) >= 2 and len(at[-2]) == 2 and len(at[-1]) >= 30:
+            if hashlib.md5(path.read_bytes()).hexdigest() != (at[-2] + at[-1])[:32]:
+                wrong.append(path)
+    return wrong
+
+
+def objects(folder):
+    return [p for p in pathlib.Path(folder).rglob("*") if p.is_file() and len(p.parent.name) == 2 and len(p.name) >= 30]
+
+
+def command_lines():
+    """Of every process that there is, with those of its environment left out: what anybody on the machine may read."""
+    lines = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_bytes())
+    return lines

@@ -1,0 +1,332 @@
+"""Remotes that are no folder: HTTP to read from, WebDAV and SFTP (rclone's servers), and the clouds, for which a local folder of rclone stands."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import GOLDEN, GOLDEN_DIR, OPIS
+from servers import Fault, basic, command_lines, files, needs_rclone, objects, proxy, rclone_serve, use, wrong_objects
+from test_sync import clone as cloned
+
+USER, PASSWORD = "me", "s3cret word"
+
+
+def clone(repo, to, url, **settings):
+    repo.store = None
+    return use(cloned(repo, to), url, **settings)
+
+
+def trust_host(repo, port):
+    """The host's keys where ssh looks for them."""
+    folder = repo.path.parent / ".ssh"
+    folder.mkdir(exist_ok=True)
+    keys = subprocess.run(["ssh-keyscan", "-p", str(port), "127.0.0.1"], check=True, capture_output=True).stdout
+    assert keys
+    (folder / "known_hosts").write_bytes(keys)
+
+
+class Kind:
+    """A server of a kind over a folder: its URL, its settings, and where its files are."""
+
+    def __init__(self, name, folder, repo):
+        self.name, self.folder, self.repo = name, folder, repo
+
+    def __enter__(self):
+        self.settings = {"user": USER, "password": PASSWORD}
+        if self.name == "rclone":
+            config = self.folder.parent / "rclone.conf"
+            self.folder.mkdir()
+            config.write_text(f"[cloud]\ntype = alias\nremote = {self.folder}\n")
+            self.repo.env["RCLONE_CONFIG"] = str(config)
+            self.settings, self.url, self.server = {}, "rclone://cloud/pictures", None
+            return self
+        self.server = rclone_serve("sftp" if self.name == "ssh" else "webdav", self.folder, USER, PASSWORD)
+        self.port = self.server.__enter__()
+        self.url = f"{self.name}://127.0.0.1:{self.port}/some/where"
+        if self.name == "ssh":
+            trust_host(self.repo, self.port)
+        return self
+
+    def __exit__(self, *what):
+        if self.server:
+            self.server.__exit__(*what)
+
+    def clone(self, repo, to):
+        other = clone(repo, to, self.url, **self.settings)
+        other.env.update({k: v for k, v in self.repo.env.items() if k == "RCLONE_CONFIG"})
+        return other
+
+
+@pytest.fixture(params=["webdav", "ssh", "rclone"])
+def kind(request, golden, tmp_path):
+    if not shutil.which("rclone") or not shutil.which("ssh-keyscan"):
+        pytest.skip("rclone and ssh-keyscan are needed")
+    with Kind(request.param, tmp_path / "store", golden) as k:
+        use(golden, k.url, **k.settings)
+        golden.ok("add", "data")
+        yield k
+
+
+def test_there_and_back(golden, kind, tmp_path):
+    assert json.loads(golden.ok("status", "-c", "--json"))["data"] == "new"
+    assert golden.ok("push") == "6 files pushed\n"
+    assert golden.ok("push") == "Everything is up to date.\n"
+    assert golden.ok("status", "-c") == "Cache and remote 'store' are in sync.\n"
+    assert len(objects(kind.folder)) == 6 and not wrong_objects(kind.folder)
+    other = kind.clone(golden, tmp_path / "repo2")
+    other.ok("pull")
+    assert other.read("data") == GOLDEN
+    assert other.run("status", "-q").returncode == 0
+
+
+def test_damage_is_found(golden, kind, tmp_path):
+    golden.ok("push")
+    bad = next(p for p in objects(kind.folder) if p.name == "41402abc4b2a76b9719d911017c592")
+    bad.chmod(0o644)
+    bad.write_bytes(b"hellO")
+    other = kind.clone(golden, tmp_path / "repo2")
+    assert "damaged on the remote" in other.fails("pull")
+    assert "5d41402abc4b2a76b9719d911017c592" not in other.objects() and not (other.path / "data/a.jpg").exists()
+
+
+def test_clearing_up(golden, kind):
+    golden.ok("push")
+    golden.write({"data/a.jpg": b"another"})
+    golden.ok("add", "data")
+    golden.ok("push")
+    assert len(objects(kind.folder)) == 8
+    golden.ok("gc", "-w", "-c", "-f")
+    assert len(objects(kind.folder)) == 6
+    assert golden.ok("status", "-c") == "Cache and remote 'store' are in sync.\n"
+
+
+def test_nothing_is_there_yet(golden, kind, tmp_path):
+    golden.commit()
+    other = kind.clone(golden, tmp_path / "repo2")
+    assert "neither" in other.fails("pull") or "not" in other.fails("pull")
+
+
+def many(repo, n=60, size=20_000):
+    rng = __import__("random").Random(1)
+    repo.write({f"{i:03}": rng.randbytes(size) for i in range(n)}, "many")
+    repo.ok("add", "many")
+
+
+def descendants(pid):
+    """A process and what it has started, however deep."""
+    found, children = {pid}, {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/stat") as f:
+                    children.setdefault(int(f.read().rsplit(")", 1)[1].split()[1]), []).append(int(entry))
+            except OSError:
+                pass
+    queue = [pid]
+    while queue:
+        for child in children.get(queue.pop(), []):
+            found.add(child)
+            queue.append(child)
+    return found
+
+
+def gone(pids):
+    for _ in range(200):
+        alive = []
+        for pid in pids:
+            try:
+                with open(f"/proc/{pid}/stat") as f:
+                    if f.read().rsplit(")", 1)[1].split()[0] != "Z":
+                        alive.append(pid)
+            except OSError:
+                pass
+        if not alive:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_killed_and_taken_up(golden, kind, tmp_path):
+    many(golden)
+    process = subprocess.Popen([OPIS, "data", "push", "-j", "2"], cwd=golden.path, env=golden.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(objects(kind.folder)) < 5:
+        time.sleep(0.01)
+    family = descendants(process.pid)
+    assert not any(PASSWORD.encode() in line for line in command_lines())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert gone(family), "something of it still runs"
+    assert not wrong_objects(kind.folder)
+    before = len(objects(kind.folder))
+    done = golden.ok("push")
+    assert len(objects(kind.folder)) == 67
+    assert before == 67 or done == f"{67 - before} file{'s' if before < 66 else ''} pushed\n"
+    other = kind.clone(golden, tmp_path / "repo2")
+    process = subprocess.Popen([OPIS, "data", "pull", "-j", "2"], cwd=other.path, env=other.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    cache = other.path / ".dvc/cache/files/md5"
+    while process.poll() is None and len(objects(cache)) < 5:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not wrong_objects(cache)
+    other.ok("pull")
+    assert other.read("many") == golden.read("many") and other.read("data") == GOLDEN
+
+
+@pytest.mark.parametrize("kind", ["webdav", "ssh"], indirect=True)
+def test_wrong_password(golden, kind):
+    golden.ok("remote", "modify", "--local", "store", "password", "quite wr0ng")
+    err = golden.fails("push")
+    assert "user" in err and "password" in err and "quite wr0ng" not in err
+    assert "quite wr0ng" not in golden.fails("status", "-c")
+
+
+@pytest.mark.parametrize("kind", ["ssh"], indirect=True)
+def test_unknown_host(golden, kind):
+    known = golden.path.parent / ".ssh/known_hosts"
+    other = subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(golden.path.parent / "key")], check=True)
+    assert other.returncode == 0
+    key = (golden.path.parent / "key.pub").read_text().split()
+    known.write_text(f"[127.0.0.1]:{kind.port} {key[0]} {key[1]}\n")
+    assert "ssh-keyscan" in golden.fails("push")
+    assert not objects(kind.folder)
+
+
+@needs_rclone
+def test_no_such_name_of_rclone(golden, tmp_path):
+    golden.env["RCLONE_CONFIG"] = str(tmp_path / "none.conf")
+    golden.ok("add", "data")
+    use(golden, "rclone://nobody/x")
+    assert "rclone listremotes" in golden.fails("push")
+
+
+def test_rclone_is_not_installed(golden):
+    golden.ok("add", "data")
+    use(golden, "webdav://127.0.0.1:1/x")
+    assert "apt-get install rclone" in golden.fails("push", env={"PATH": "/nonexistent"})
+
+
+@needs_rclone
+def test_webdav_that_is_tired(golden, tmp_path):
+    golden.ok("add", "data")
+    with rclone_serve("webdav", tmp_path / "store", USER, PASSWORD) as port:
+        with proxy(port, lambda method, path, n: Fault(503) if n % 9 == 4 else Fault(cut=0) if n % 17 == 6 else None) as (own, seen):
+            use(golden, f"webdav://127.0.0.1:{own}/x", user=USER, password=PASSWORD)
+            golden.ok("push", "-j", "2")
+            assert len(seen) > 14
+            other = clone(golden, tmp_path / "repo2", f"webdav://127.0.0.1:{own}/x", user=USER, password=PASSWORD)
+            other.ok("pull", "-j", "2")
+            assert other.read("data") == GOLDEN
+
+
+# ---- Google Drive: what can be told without it ----
+
+def test_drive_without_credentials(golden):
+    golden.ok("add", "data")
+    use(golden, "gdrive://root/pictures")
+    err = golden.fails("push")
+    assert "gdrive_use_service_account" in err and "rclone config" in err
+    golden.ok("remote", "modify", "store", "gdrive_use_service_account", "true")
+    golden.ok("remote", "modify", "--local", "store", "gdrive_service_account_json_file_path", "../nothing.json")
+    assert "nothing.json" in golden.fails("push")
+
+
+# ---- HTTP ----
+
+@pytest.fixture
+def published(remote, tmp_path):
+    """A repository whose remote is a folder that is also served over HTTP."""
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    remote.ok("push")
+    return remote
+
+
+def http_clone(repo, to, port, **settings):
+    store = repo.store
+    other = use(cloned(repo, to), f"http://127.0.0.1:{port}/", **settings)
+    repo.store = store
+    return other
+
+
+def test_http(published, tmp_path):
+    with files(published.store) as port:
+        other = http_clone(published, tmp_path / "repo2", port)
+        other.ok("pull")
+        assert other.read("data") == GOLDEN
+        assert other.ok("status", "-c") == "Cache and remote 'store' are in sync.\n"
+        other.write({"more": b"more"})
+        other.ok("add", "more")
+        assert json.loads(other.ok("status", "-c", "--json")) == {"more": "new"}
+        assert "can only be read" in other.fails("push")
+        assert "can only be read" in other.fails("gc", "-w", "-c", "-f")
+        other.ok("remote", "modify", "store", "url", f"http://127.0.0.1:{port}/nowhere")
+        shutil.rmtree(other.path / ".dvc/cache")
+        other.fails("fetch")
+
+
+@pytest.mark.parametrize("settings, wanted", [
+    ({"auth": "basic", "user": "me", "password": "p:w"}, basic("me", "p:w")),
+    ({"auth": "custom", "custom_auth_header": "X-Token", "password": "t0ken"}, ("X-Token", "t0ken")),
+])
+def test_http_with_credentials(published, tmp_path, settings, wanted):
+    with files(published.store, wanted) as port:
+        other = http_clone(published, tmp_path / "repo2", port)
+        assert "refuses (401)" in other.fails("pull")
+        for name, value in settings.items():
+            other.ok("remote", "modify", "--local", "store", name, value)
+        other.ok("pull")
+        assert other.read("data") == GOLDEN
+        other.ok("remote", "modify", "--local", "store", "password", "quite wr0ng")
+        shutil.rmtree(other.path / ".dvc/cache")
+        err = other.fails("fetch")
+        assert "401" in err and "quite wr0ng" not in err
+
+
+def test_http_password_in_the_address(published, tmp_path):
+    with files(published.store, basic("me", "p@ss")) as port:
+        other = http_clone(published, tmp_path / "repo2", port)
+        other.ok("remote", "modify", "--local", "store", "url", f"http://me:p%40ss@127.0.0.1:{port}")
+        other.ok("pull")
+        bad = published.store / "files/md5/5d/41402abc4b2a76b9719d911017c592"
+        bad.chmod(0o644)
+        bad.write_bytes(b"hellO")
+        shutil.rmtree(other.path / ".dvc/cache")
+        err = other.fails("fetch")
+        assert "damaged on the remote" in err and "p%40ss" not in err and "p@ss" not in err
+
+
+def test_http_that_is_tired(published, tmp_path):
+    big = os.urandom(3_000_000)
+    published.write({"big": big})
+    published.ok("add", "big")
+    published.ok("push")
+    met = {}
+
+    def rule(method, path, _):
+        """Every object: busy, then cut off after 1 MB, then there."""
+        met[path] = met.get(path, 0) + 1
+        return {1: Fault(503, headers=[("Retry-After", "0")]), 2: Fault(cut=1_000_000)}.get(met[path])
+
+    with files(published.store) as port, proxy(port, rule) as (own, seen):
+        other = http_clone(published, tmp_path / "repo2", own)
+        other.ok("pull", "-j", "2")
+        assert other.read("data") == GOLDEN and (other.path / "big").read_bytes() == big
+        assert len(seen) == 2 * 7 + 1 and sorted(met.values()) == [2] * 6 + [3]
+
+
+def test_http_server_is_away(published, tmp_path):
+    with files(published.store, None) as port, proxy(port, lambda *_: Fault(500, headers=[("Retry-After", "0")])) as (own, _):
+        other = http_clone(published, tmp_path / "repo2", own)
+        assert "500" in other.fails("pull")
+        assert GOLDEN_DIR not in other.objects()
+
+
+def test_unknown_kind_of_remote(golden):
+    golden.ok("add", "data")
+    use(golden, "gopher://me:s3cret@host/x")
+    err = golden.fails("push")
+    assert "gopher://" in err and "s3cret" not in err
