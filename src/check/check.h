@@ -178,6 +178,7 @@ typedef struct check_set {
   check_words *caption_words; /* [captions.n] */
   check_split *splits;
   size_t n_splits;
+  bool splits_of_captions; /* nobody gave lists */
   check_finding *findings;
   size_t n_findings, finding_capacity;
   check_groups groups[3];                            /* exact, near, similar */
@@ -219,7 +220,8 @@ int check_find_duplicates(check_set *set, const check_settings *s, pool *threads
 
 /* Reads a caption file into the set. Pictures are found by path, else by file name, else by what stands before the extension, where only one picture has it. lines.c */
 int check_read_captions(check_set *set, const char *file);
-int check_find_captions(check_set *set, const check_settings *s); /* captions.c, words.c */
+int check_take_captions(check_set *set, const void *bytes, size_t size, const char *name); /* the same from memory */
+int check_find_captions(check_set *set, const check_settings *s);                          /* captions.c, words.c */
 
 /* The splits that the settings name, else those that the captions tell of. After the captions, and check_find_leaks after the duplicates. splits.c */
 int check_read_splits(check_set *set, const check_settings *s);

@@ -40,12 +40,9 @@ static int number(check_set *set)
   return 0;
 }
 
-int check_read_captions(check_set *set, const char *file)
+static int join(check_set *set, const char *file)
 {
   check_match m;
-  int e = captions_read(&set->captions, file, CAPTIONS_AUTO);
-  if (e < 0)
-    return e;
   size_t n = set->captions.n;
   set->has_captions = true;
   if (n >= UINT32_MAX)
@@ -55,7 +52,7 @@ int check_read_captions(check_set *set, const char *file)
   set->caption_words = calloc(n + 1, sizeof *set->caption_words);
   if (!set->caption_file || !set->caption_number || !set->caption_words)
     return error_nomem();
-  e = check_match_make(&m, set);
+  int e = check_match_make(&m, set);
   if (e < 0)
     return e;
   for (size_t i = 0; e == 0 && i < n; i++) {
@@ -71,4 +68,16 @@ int check_read_captions(check_set *set, const char *file)
   }
   check_match_free(&m);
   return e < 0 ? e : number(set);
+}
+
+int check_read_captions(check_set *set, const char *file)
+{
+  int e = captions_read(&set->captions, file, CAPTIONS_AUTO);
+  return e < 0 ? e : join(set, file);
+}
+
+int check_take_captions(check_set *set, const void *bytes, size_t size, const char *name)
+{
+  int e = captions_read_memory(&set->captions, bytes, size, name, CAPTIONS_AUTO);
+  return e < 0 ? e : join(set, name);
 }

@@ -102,6 +102,7 @@ static int read_split(check_set *set, check_split *p, const check_match *m, cons
 static int from_captions(check_set *set)
 {
   int e = 0;
+  set->splits_of_captions = true;
   for (size_t i = 0; e == 0 && i < set->captions.n; i++) {
     const caption *c = &set->captions.items[i];
     size_t k = 0;
@@ -183,6 +184,8 @@ static int missing(const leaks *l)
   for (size_t i = 0; e == 0 && i < n; i++) {
     const check_split *p = l->set->splits;
     bool again = i && strcmp(list[i].name, list[i - 1].name) == 0;
+    if (!again && l->set->splits_of_captions)
+      continue; /* its captions are told of */
     if (!again)
       e = check_add(l->set, l->s, KEY_MISSING_PICTURE, list[i].name, "split '%s' names it", p[list[i].split].name);
     else if (list[i].split != list[i - 1].split)
@@ -210,7 +213,7 @@ static int names(const leaks *l)
       l->in[file] |= UINT64_C(1) << k;
     }
   }
-  for (size_t i = 0; e == 0 && i < l->set->n; i++)
+  for (size_t i = 0; e == 0 && i < l->set->n && !l->set->splits_of_captions; i++)
     if (!l->in[i])
       e = check_add(l->set, l->s, KEY_NO_SPLIT, l->set->files[i].path, "no split names it");
   return e;
@@ -316,7 +319,8 @@ int check_find_leaks(check_set *set, const check_settings *s)
   if (!l.in)
     return error_nomem();
   for (int k = KEY_LEAK_NAME; k <= KEY_NO_SPLIT; k++)
-    set->checked[k] = !s->off[k] && (k != KEY_LEAK_CAPTION || set->has_captions) && (k != KEY_LEAK_SIMILAR || !s->off[KEY_SIMILAR]);
+    set->checked[k] =
+      !s->off[k] && (k != KEY_NO_SPLIT || !set->splits_of_captions) && (k != KEY_LEAK_CAPTION || set->has_captions) && (k != KEY_LEAK_SIMILAR || !s->off[KEY_SIMILAR]);
   set->checked[KEY_MISSING_PICTURE] = !s->off[KEY_MISSING_PICTURE];
   int e = names(&l);
   if (e == 0)

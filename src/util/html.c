@@ -4,16 +4,41 @@
 #include <string.h>
 
 static const char style[] =
-  ":root{color-scheme:light dark;--line:#8884;--soft:#8882;--bar:#3b7dd8;--other:#d8703b}"
-  "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}"
-  "h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid var(--line);padding-bottom:.2rem}"
-  "table{border-collapse:collapse}th,td{text-align:left;padding:.25rem .9rem .25rem 0;vertical-align:top;border-bottom:1px solid var(--soft)}"
+  ":root{color-scheme:light dark;--ink:#1a1f27;--paper:#fff;--soft:#f4f5f7;--line:#dcdfe5;--quiet:#5c6570;--bar:#3c72c4;--other:#b8541a;--bad:#b3261e;--ok:#1c7237;--link:#1f58b0}"
+  "@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--paper:#15181c;--soft:#1e2227;--line:#343a42;--quiet:#a0a8b2;--bar:#6d9be6;--other:#e59058;--bad:#ff8a80;--ok:#7bd08f;--"
+  "link:#8db4f2}}"
+  "body{font:15px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif;color:var(--ink);background:var(--paper);margin:2.5rem auto 5rem;max-width:74rem;padding:0 1.5rem}"
+  "h1{font-size:1.6rem;line-height:1.25;margin:0 0 .6rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin:2.8rem 0 "
+  ".4rem;overflow-wrap:anywhere}h3{font-size:.9rem;font-weight:600;margin:0 0 .5rem}"
+  "p{margin:.3rem 0 .7rem}a{color:var(--link)}code{font:.86em ui-monospace,monospace;overflow-wrap:anywhere}ul{margin:.4rem 0;padding-left:1.2rem}"
+  "table{border-collapse:collapse}th,td{text-align:left;padding:.3rem 1rem .3rem 0;vertical-align:top;border-bottom:1px solid var(--line)}"
   "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"
-  ".grid{display:flex;flex-wrap:wrap;gap:1rem}.grid figure{margin:0;width:15rem;overflow-wrap:anywhere}.grid img{max-width:100%;max-height:11rem;border-radius:4px;display:block}"
-  "figcaption{font-size:.85rem}.group{display:flex;flex-wrap:wrap;gap:.6rem;border:1px solid var(--line);border-radius:6px;padding:.6rem;margin:.6rem 0}"
-  ".group figure{margin:0;width:11rem;overflow-wrap:anywhere}.group img{max-width:100%;max-height:9rem;border-radius:4px;display:block}"
-  ".ok{color:#2a8a3a}.bad{color:#c33}.note{opacity:.7}svg .bar{fill:var(--bar)}svg .line{fill:none;stroke:var(--other);stroke-width:2}svg text{font-size:11px;fill:currentColor}"
-  "details{margin:.4rem 0}code{overflow-wrap:anywhere}ul{margin:.3rem 0;padding-left:1.1rem}";
+  ".ok{color:var(--ok)}.bad{color:var(--bad)}.note{color:var(--quiet)}.verdict{font-size:1.1rem;font-weight:600;margin-bottom:1.2rem}"
+  ".tiles{display:flex;flex-wrap:wrap;gap:.8rem;margin:.8rem 0}.tile{background:var(--soft);border-radius:8px;padding:.7rem 1.1rem;min-width:7rem}"
+  ".tile b{display:block;font-size:1.55rem;line-height:1.2;font-weight:600;font-variant-numeric:tabular-nums}.tile span{font-size:.85rem;color:var(--quiet)}.tile.bad "
+  "b{color:var(--bad)}"
+  ".rows{border-top:1px solid var(--line)}.row{display:grid;grid-template-columns:4.5rem 1fr auto;gap:1.2rem;align-items:baseline;padding:.5rem .4rem;border-bottom:1px solid "
+  "var(--line);"
+  "text-decoration:none;color:inherit}.row:hover,.row:focus{background:var(--soft)}.row b{text-align:right;font-variant-numeric:tabular-nums}.row.bad b{color:var(--bad)}"
+  ".row small{color:var(--quiet);margin-left:.7rem;font-size:.87em}.row code{color:var(--quiet)}"
+  ".chip{display:inline-block;background:var(--soft);border-radius:1rem;padding:.1rem .7rem;margin:.15rem "
+  ".1rem;font-size:.85rem}.count{font-size:.95rem;font-weight:600;background:var(--soft);"
+  "border-radius:1rem;padding:.1rem .65rem;margin-left:.3rem;color:var(--quiet)}.count.bad{color:var(--bad)}"
+  ".cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(21rem,1fr));gap:1rem;margin:.8rem 0}.card{border:1px solid var(--line);border-radius:8px;padding:.9rem "
+  "1.1rem;min-width:0}"
+  ".card p{font-size:.87rem;margin:.5rem 0 0}.card.moved{border-color:var(--bad)}.card.moved h3{color:var(--bad)}"
+  ".legend{font-size:.87rem;color:var(--quiet);margin-top:1rem}.key{display:inline-block;width:1.1rem;margin:0 .35rem 0 "
+  ".8rem;vertical-align:.1em}.key:first-child{margin-left:0}.key.bar{height:.6rem;background:var(--bar)}"
+  ".key.line{border-top:2px solid var(--other);vertical-align:.3em}"
+  ".grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:1.3rem 1rem;margin:.8rem 0}figure{margin:0;min-width:0}"
+  "figure "
+  "img,.nothing{display:block;width:100%;height:10rem;object-fit:contain;background:var(--soft);border-radius:6px}.nothing{display:flex;align-items:center;justify-content:center;"
+  "color:var(--quiet);font-size:.85rem}"
+  "figcaption{font-size:.84rem;line-height:1.4;margin-top:.4rem;overflow-wrap:anywhere}figcaption .name{display:block;font-weight:600}figcaption .note{display:block}"
+  ".group{display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.9rem;border:1px solid var(--line);border-radius:8px;padding:.9rem;margin:.8rem 0}"
+  "svg{display:block;width:100%;max-width:30rem;height:auto}svg .bar{fill:var(--bar)}svg .line{fill:none;stroke:var(--other);stroke-width:2;stroke-linejoin:round}svg "
+  ".axis{stroke:var(--line)}"
+  "svg text{font-size:16px;fill:var(--quiet)}details{margin:.7rem 0}summary{cursor:pointer;color:var(--quiet)}@media print{details{display:none}.group,figure{break-inside:avoid}}";
 
 void html_begin(strbuf *b, const char *title)
 {
@@ -79,7 +104,7 @@ void html_histogram(strbuf *b, const double *counts, const double *other, size_t
     most = other && other[i] / others > most ? other[i] / others : most;
   }
   most = most > 0 ? most : 1;
-  strbuf_printf(b, "<svg width=\"%g\" height=\"%g\" role=\"img\">", width, height + 18);
+  strbuf_printf(b, "<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"histogram from %.4g to %.4g\">", width, height + 24, low, high);
   for (size_t i = 0; i < n; i++) {
     double h = counts[i] / all / most * height, w = width / (double)n;
     strbuf_printf(b, "<rect class=\"bar\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\"><title>%.4g to %.4g: %g</title></rect>", (double)i * w, height - h, w * 0.92, h,
@@ -91,5 +116,7 @@ void html_histogram(strbuf *b, const double *counts, const double *other, size_t
       strbuf_printf(b, "%.2f,%.2f ", ((double)i + 0.46) * width / (double)n, height - other[i] / others / most * height);
     strbuf_puts(b, "\"/>");
   }
-  strbuf_printf(b, "<text x=\"0\" y=\"%g\">%.4g</text><text x=\"%g\" y=\"%g\" text-anchor=\"end\">%.4g</text></svg>\n", height + 14, low, width, height + 14, high);
+  strbuf_printf(b, "<line class=\"axis\" x1=\"0\" x2=\"%g\" y1=\"%g\" y2=\"%g\"/><text x=\"0\" y=\"%g\">%.4g</text><text x=\"%g\" y=\"%g\" text-anchor=\"middle\">%.4g</text>",
+    width, height + 0.5, height + 0.5, height + 19, low, width / 2, height + 19, (low + high) / 2);
+  strbuf_printf(b, "<text x=\"%g\" y=\"%g\" text-anchor=\"end\">%.4g</text></svg>\n", width, height + 19, high);
 }
