@@ -93,11 +93,42 @@ def test_the_version_of_last_month(desk):
     first = desk.pictures()
     desk.run("old=$(date -d '2 months ago' -Is) && GIT_COMMITTER_DATE=$old git commit --amend -q --no-edit --date $old")
     desk.run(commands("A branch with other pictures"))
+    desk.run(f"rm photos/{PHOTOS[0].name} && opis data add photos && git commit -qam fewer && opis data push")
+    now = desk.run("git rev-parse --abbrev-ref HEAD && git rev-parse HEAD")
+    # what only the old version has is in the remote only, as after a fresh clone and a pull
+    desk.run("rm -r .dvc/cache/files/md5 && opis data fetch")
     desk.run(commands("A version of last month"))
     assert desk.pictures() == first
-    back = re.search(r"`(git checkout HEAD [^`]*)`", section("A version of last month"))[1]
-    desk.run(back)
+    assert desk.run("git status --porcelain") == " M photos.dvc\n" and desk.run("git rev-parse --abbrev-ref HEAD && git rev-parse HEAD") == now
+    desk.run(commands("A version of last month", 1))
     assert "dog.jpg" in desk.pictures() and desk.run("git status --porcelain") == ""
+
+
+def test_data_follow_the_branch(desk):
+    desk.run(commands("A branch with other pictures", 2))
+    before = desk.pictures()
+    desk.run("git checkout -b more && cp ~/new/*.jpg photos/ && opis data add photos && git commit -am more")
+    desk.run("git checkout main")
+    assert desk.pictures() == before
+    desk.run("git merge more")
+    assert set(desk.pictures()) == set(before) | {"dog.jpg"}
+    desk.run("git init -q --bare ../origin && git remote add origin ../origin && git push -q origin main")
+    desk.run("rm -r .dvc/cache/files/md5 photos && opis data pull")
+    assert set(desk.pictures()) == set(before) | {"dog.jpg"}
+
+
+def test_the_pipeline_checks_the_data_of_a_revision(desk):
+    (desk.project / "build").mkdir()
+    (desk.project / "build" / "opis").symlink_to(OPIS)
+    (desk.project / ".gitignore").open("a").write("/build\n")
+    desk.run("git add . && git commit -qm build && git tag good && echo 'no picture' > photos/broken.jpg && opis data add photos && git commit -qam bad && opis data push")
+    desk.run("rm -r photos .dvc/cache/files/md5")
+    quality = f"BUILD=build DATA_DIR=photos {ROOT}/ci/pipeline data-quality"
+    assert "broken.jpg" in desk.run(quality, stops=True)
+    assert "broken.jpg" in (desk.project / "build" / "reports" / "data-quality.xml").read_text()
+    assert "broken.jpg" not in desk.run(f"DATA_REVISION=good {quality}")
+    assert {p.name for p in (desk.project / "build" / "reports").iterdir()} == {f"data-quality.{kind}" for kind in ("xml", "html", "json")}
+    assert "no-such-tag" in desk.run(f"DATA_REVISION=no-such-tag {quality}", stops=True)
 
 
 def test_a_fresh_clone_pulls(desk, tmp_path):
