@@ -48,6 +48,10 @@ static int parse_name(pull *p, const char *given)
   p->revision = strdup(at ? at + 1 : "main");
   if (!p->repo || !p->revision)
     return error_nomem();
+  for (char *slash = p->revision; (slash = strstr(slash, "%2F")); slash++) { /* as it stands in the hub's addresses */
+    *slash = '/';
+    memmove(slash + 1, slash + 3, strlen(slash + 3) + 1);
+  }
   if (!model_name_is_valid(p->repo) || !*p->revision || strlen(p->revision) > 100 || strstr(p->revision, "..") || strspn(p->revision, "/?#%@") > 0)
     return error_set(OPIS_EINVALID, "%s: a model of the hub is OWNER/NAME or OWNER/NAME@REVISION", given);
   int made = strcmp(p->revision, "main") == 0 ? asprintf(&p->name, "%s", p->repo) : asprintf(&p->name, "%s@%s", p->repo, p->revision);

@@ -96,12 +96,12 @@ static int open_embedded(model_files *m)
 }
 
 /* The last part of a path, without slashes at its end and without ".gguf". */
-static char *short_name(const char *path)
+static char *short_name(const char *path, bool is_name)
 {
   size_t n = strlen(path);
   while (n > 1 && path[n - 1] == '/')
     n--;
-  size_t first = n;
+  size_t first = is_name ? strcspn(path, "@") : n; /* the slashes of a revision belong to it */
   while (first > 0 && path[first - 1] != '/')
     first--;
   if (n - first > 5 && memcmp(path + n - 5, ".gguf", 5) == 0)
@@ -138,10 +138,11 @@ static int open_any(model_files *m, const char *name)
 {
   if (strcmp(name, EMBEDDED_NAME) == 0)
     return open_embedded(m);
-  m->name = short_name(name);
+  bool is_name = !file_exists(name);
+  m->name = short_name(name, is_name);
   if (!m->name)
     return error_nomem();
-  return file_exists(name) ? open_path(m, name) : open_named(m, name);
+  return is_name ? open_named(m, name) : open_path(m, name);
 }
 
 int model_files_open(model_files **out, const char *name)

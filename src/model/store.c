@@ -4,6 +4,7 @@
 #include "model/model_source.h"
 #include "util/error.h"
 #include "util/file.h"
+#include "util/strbuf.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -53,7 +54,8 @@ bool model_name_is_valid(const char *name)
   for (size_t i = 0; i < n; i++) {
     char c = name[i];
     bool first = i == 0 || name[i - 1] == '/';
-    if (c == '/' ? first || ++slashes > 1 : first && (c == '.' || c == '-' || c == '@'))
+    bool revision = memchr(name, '@', i) != NULL;
+    if (c == '/' ? first || (!revision && ++slashes > 1) : first && (c == '.' || c == '-' || c == '@'))
       return false;
     if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._@/", c)))
       return false;
@@ -61,20 +63,49 @@ bool model_name_is_valid(const char *name)
   return !strstr(name, "..");
 }
 
+/* A name as the store's file system has it, malloc'ed: at most OWNER/NAME. NULL without memory. */
+static char *file_name_of(const char *name)
+{
+  strbuf b = STRBUF_INIT;
+  bool revision = false;
+  for (const char *p = name; *p; p++) {
+    revision |= *p == '@';
+    if (revision && *p == '/')
+      strbuf_puts(&b, "%2F");
+    else
+      strbuf_putc(&b, *p);
+  }
+  return strbuf_take(&b);
+}
+
+/* The way back, in place. */
+static void name_of_file(char *name)
+{
+  for (char *p = strchr(name, '@'); p && (p = strstr(p, "%2F"));) {
+    *p++ = '/';
+    memmove(p, p + 2, strlen(p + 2) + 1);
+  }
+}
+
 int model_store_find(char **path, const char *name)
 {
-  char *store;
+  char *store, *file;
   *path = NULL;
   if (!model_name_is_valid(name))
     return error_set(OPIS_ENOTFOUND, "%s: no model's name", name);
   int code = model_store_folder(&store);
+  if (code < 0)
+    return code;
+  if (!(file = file_name_of(name)))
+    code = error_nomem();
   for (int gguf = 0; gguf < 2 && code == 0; gguf++) {
-    code = join(path, "%s/%s%s", store, name, gguf ? ".gguf" : "");
+    code = join(path, "%s/%s%s", store, file, gguf ? ".gguf" : "");
     if (code == 0 && file_exists(*path))
       break;
     free(*path);
     *path = NULL;
   }
+  free(file);
   free(store);
   return code < 0 ? code : *path ? 0 : error_set(OPIS_ENOTFOUND, "%s: no such model is installed; 'opis model list' names those that are", name);
 }
@@ -132,8 +163,10 @@ static int collect(store_item **items, size_t *n, const char *folder, const char
     bool gguf = length > 5 && strcmp(e->d_name + length - 5, ".gguf") == 0;
     if (gguf || has(path, "config.json")) {
       code = join(&name, "%s%.*s", prefix, (int)(gguf ? length - 5 : length), e->d_name);
-      if (code == 0)
+      if (code == 0) {
+        name_of_file(name);
         code = add_item(items, n, name, path, false);
+      }
       continue;
     }
     if (depth > 0 && file_is_folder(path)) {
@@ -212,10 +245,12 @@ void model_store_list_free(store_item *items, size_t n)
 /* In .incoming: the name with its slash replaced, which no other name can become. */
 static int incoming(char **path, const char *name, const char *ending)
 {
-  char *store;
-  int code = model_store_folder(&store);
-  if (code < 0)
+  char *store, *file = file_name_of(name);
+  int code = file ? model_store_folder(&store) : error_nomem();
+  if (code < 0) {
+    free(file);
     return code;
+  }
   code = join(path, "%s/" INCOMING, store);
   if (code == 0) {
     code = file_make_folders(*path, 0777);
@@ -223,14 +258,11 @@ static int incoming(char **path, const char *name, const char *ending)
     *path = NULL;
   }
   if (code == 0)
-    code = join(path, "%s/" INCOMING "/%s%s", store, name, ending);
+    code = join(path, "%s/" INCOMING "/%s%s", store, file, ending);
   free(store);
-  if (code == 0) {
-    char *slash = strrchr(*path, '/');
-    if (strchr(name, '/')) {
-      *slash = '+';
-    }
-  }
+  if (code == 0 && strchr(file, '/'))
+    *strrchr(*path, '/') = '+';
+  free(file);
   return code;
 }
 
@@ -337,7 +369,9 @@ int model_store_install(char **path, const char *staged, const char *name, json_
     code = model_store_folder(&store);
   if (code < 0)
     return code;
-  code = join(path, "%s/%s", store, name);
+  char *file = file_name_of(name);
+  code = file ? join(path, "%s/%s", store, file) : error_nomem();
+  free(file);
   free(store);
   int fd = code == 0 ? open(staged, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
   if (code == 0 && (fd < 0 || syncfs(fd) != 0))
@@ -368,9 +402,10 @@ int model_store_remove(const char *name)
     code = error_set_errno("%s", path);
   if (code == 0)
     code = remove_tree(trash);
-  if (code == 0 && strchr(name, '/') && model_store_folder(&store) == 0) { /* the owner's folder, when it was the last */
+  if (code == 0 && model_store_folder(&store) == 0) { /* the owner's folder, when it was the last */
     *strrchr(path, '/') = '\0';
-    rmdir(path);
+    if (strcmp(path, store) != 0)
+      rmdir(path);
   }
   free(store);
   free(trash);

@@ -12,7 +12,7 @@
 
 int model_store_folder(char **folder); /* malloc'ed */
 
-/* Whether a name can be a model's: letters, digits, -._ and @, at most one slash, no part that begins with a dot. */
+/* Whether a name can be a model's: letters, digits, -._ and @, at most one slash, no part that begins with a dot; behind an @ (a revision, "refs/pr/1") more slashes, which its folder spells %2F. */
 bool model_name_is_valid(const char *name);
 
 /* The folder or GGUF file of an installed model, malloc'ed; OPIS_ENOTFOUND when there is none. */

@@ -164,6 +164,27 @@ def test_revisions(env, hub):
     assert f"{REPO}@v2\t" in nothing_visible_names and f"{REPO}\t" not in nothing_visible_names
 
 
+@pytest.mark.parametrize("typed", ["refs/pr/1", "refs%2Fpr%2F1"])
+def test_revision_with_slashes(env, hub, typed):
+    """Pull requests and branches as the hub names them; asked for percent-encoded, and one folder on the disk."""
+    hub.revisions[(REPO, "refs/pr/1")] = "e" * 40
+    assert pull(env, f"{REPO}@{typed}").status == 0
+    assert any("/revision/refs%2Fpr%2F1?" in q["path"] for q in hub.requests)
+    name = REPO + "@refs/pr/1"
+    assert f"{name}\t" in run("model", "list", env=env).out
+    assert os.listdir(env["OPIS_HOME"] + "/lab") == ["tiny-blip@refs%2Fpr%2F1"]
+    words(env, name)
+    assert run("describe", "-m", name, "--format", "jsonl", PICTURES / "cat.jpg", env=env).lines[0]["model"] == "tiny-blip@refs/pr/1"
+    assert run("model", "verify", name, env=env).status == 0
+    hub.requests.clear()
+    assert pull(env, name).status == 0
+    assert not hub.gets("config.json"), "it is here"
+    assert run("model", "remove", name, env=env).status == 0
+    assert not os.path.exists(env["OPIS_HOME"] + "/lab")
+    for bad in ("refs/../x", "refs//x", "/x", "refs/.x", "x/"):
+        assert pull(env, f"{REPO}@{bad}").status == 2
+
+
 def test_a_new_commit_replaces_the_old_one(env, hub, monkeypatch):
     import fake_hub
 
@@ -364,6 +385,12 @@ def test_models_in_the_cache_have_their_names(env, cache):
     assert r.status == 3 and "only reads" in r.err
     env["HF_HUB_CACHE"], env["HF_HOME"] = env["HF_HOME"] + "/hub", "/nowhere"
     words(env, REPO)
+
+
+def test_revision_with_slashes_in_the_cache(env, cache):
+    (cache / "refs" / "refs" / "pr").mkdir(parents=True)
+    (cache / "refs" / "refs" / "pr" / "1").write_text(COMMIT)
+    words(env, f"{REPO}@refs/pr/1")
 
 
 def test_other_models_in_the_cache_are_not_listed(env, cache):
