@@ -22,6 +22,8 @@ static const cli_command *const commands[] = {
   &data_restore_command,
   &data_verify_command,
   &data_hooks_command,
+  &data_list_command,
+  &data_get_command,
   NULL,
 };
 

@@ -11,6 +11,7 @@ typedef struct data_session {
   cli_progress *progress;
   const char *what; /* of the progress line shown */
 } data_session;
+repo_hooks data_start(data_session *s);    /* without a repository: what long work is given; data_finish ends it, too */
 int data_open(data_session *s, bool lock); /* 0, or the exit status */
 /* Closes it; code is what the work returned: says the error, and gives the exit status. */
 int data_finish(data_session *s, int code);
@@ -30,7 +31,7 @@ bool data_take_list(char ***list, int *n, int *argc, char **argv, const char *op
 extern const cli_command data_init, data_add_command, data_commit_command, data_remove_command, data_move_command, data_unprotect_command;
 extern const cli_command data_status_command, data_checkout_command, data_push_command, data_fetch_command, data_pull_command;
 
-extern const cli_command data_diff_command, data_restore_command, data_verify_command, data_hooks_command;
+extern const cli_command data_diff_command, data_restore_command, data_verify_command, data_hooks_command, data_list_command, data_get_command;
 extern const cli_command data_remote_command, data_config_command, data_cache_command, data_gc_command;
 
 #endif

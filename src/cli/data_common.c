@@ -41,11 +41,16 @@ static int status_of(int code)
   return code == 0 ? CLI_OK : code == OPIS_ECANCELLED || cli_interrupted() ? CLI_INTERRUPTED : code == OPIS_EINVALID ? CLI_USAGE : CLI_SOME_FAILED;
 }
 
-int data_open(data_session *s, bool lock)
+repo_hooks data_start(data_session *s)
 {
-  repo_hooks hooks = {show_progress, show_warning, is_cancelled, s};
   *s = (data_session){0};
   cli_catch_signals();
+  return (repo_hooks){show_progress, show_warning, is_cancelled, s};
+}
+
+int data_open(data_session *s, bool lock)
+{
+  repo_hooks hooks = data_start(s);
   int code = repo_open(&s->repo, NULL, lock, &hooks);
   if (code < 0) {
     cli_error("%s", opis_error_message());

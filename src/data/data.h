@@ -113,6 +113,19 @@ void diff_free(diff_result *d);
  * an object is not in the cache. */
 int data_layout(repo *r, const char *revision, const char *rel, const char *folder);
 
+/* ---- from other repositories: url is a folder here, or what git clones ---- */
+typedef struct source_options source_options; /* data/source.h */
+typedef struct get_options {
+  const source_options *source;
+  const char *out;
+  bool force;
+  int jobs;
+} get_options;
+/* Copies a file or folder out of another repository to where the user stands. *written: where it is now, malloc'ed. */
+int data_get(char **written, const char *url, const char *path, const get_options *o);
+/* Where a source's data would come from: "REMOTE-URL/files/md5/ab/cdef…". malloc'ed. */
+int data_get_url(char **where, const char *url, const char *path, const source_options *o);
+
 /* ---- remotes ---- */
 typedef struct sync_options {
   const char *remote; /* by name; NULL: the default one */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define GIT_FUNCTIONS(F)                                                                                                                                                           \
@@ -47,6 +48,11 @@
   F(git_repository_state)                                                                                                                                                          \
   F(git_config_get_string)                                                                                                                                                         \
   F(git_config_free)                                                                                                                                                               \
+  F(git_repository_odb)                                                                                                                                                            \
+  F(git_odb_free)                                                                                                                                                                  \
+  F(git_odb_read_header)                                                                                                                                                           \
+  F(git_tree_entry_filemode)                                                                                                                                                       \
+  F(git_tree_id)                                                                                                                                                                   \
   F(git_odb_hash)                                                                                                                                                                  \
   F(git_oid_equal)                                                                                                                                                                 \
   F(git_blob_free)                                                                                                                                                                 \
@@ -421,6 +427,107 @@ int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char
 int git_files(repo *r, const char *hex, const char *rel, int (*each)(void *user, const char *rel), void *user)
 {
   return search(r, hex, rel, each, user);
+}
+
+/* ---- listing ---- */
+
+typedef struct tree_listing {
+  git *g;
+  git_odb *objects;
+  const char *folder; /* below the root, with git's prefix before it */
+  size_t skip;        /* bytes of the prefix */
+  int (*each)(void *user, const char *rel, uint32_t mode, uint64_t size);
+  void *user;
+  int code;
+} tree_listing;
+
+static int list_entry(const char *top, const git_tree_entry *entry, void *payload)
+{
+  tree_listing *l = payload;
+  git_object_t type;
+  size_t size = 0, n = strlen(l->folder);
+  char *path;
+  uint32_t mode = (uint32_t)l->g->git_tree_entry_filemode(entry);
+  if (l->g->git_tree_entry_type(entry) == GIT_OBJECT_COMMIT)
+    return 0; /* a submodule: another repository */
+  if (S_ISDIR(mode) && (strcmp(l->g->git_tree_entry_name(entry), ".dvc") == 0 || strcmp(l->g->git_tree_entry_name(entry), ".hg") == 0))
+    return 1;
+  if (asprintf(&path, "%s%s", top, l->g->git_tree_entry_name(entry)) < 0) {
+    l->code = error_nomem();
+    return -1;
+  }
+  size_t m = strlen(path), k = n < m ? n : m;
+  bool on_the_way = n && strncmp(path, l->folder, k) == 0 && (m < n ? l->folder[m] == '/' : m == n), inside = !n || (m > n && strncmp(path, l->folder, n) == 0 && path[n] == '/');
+  if (inside) {
+    l->g->git_odb_read_header(&size, &type, l->objects, l->g->git_tree_entry_id(entry));
+    l->code = l->each(l->user, path + l->skip, mode, size);
+  }
+  free(path);
+  return l->code < 0 ? -1 : inside || on_the_way ? 0 : 1;
+}
+
+/* The folder as git names it: with its prefix, without a '/' at the end. */
+static int git_name(char **path, const repo *r, const char *rel)
+{
+  int code = prefixed(path, r, rel, "");
+  size_t n = code == 0 ? strlen(*path) : 0;
+  if (n && (*path)[n - 1] == '/')
+    (*path)[n - 1] = '\0';
+  return code;
+}
+
+int git_each(repo *r, const char *hex, const char *folder, int (*each)(void *user, const char *rel, uint32_t mode, uint64_t size), void *user)
+{
+  git_tree *tree;
+  char *path = NULL;
+  int code = open_tree(&tree, r, hex);
+  if (code < 0)
+    return code;
+  git *g = r->git;
+  tree_listing l = {.g = g, .skip = strlen(g->prefix), .each = each, .user = user};
+  code = git_name(&path, r, folder);
+  l.folder = path;
+  if (code == 0 && g->git_repository_odb(&l.objects, g->repository) < 0)
+    code = failed(g, r->git_root);
+  if (code == 0 && g->git_tree_walk(tree, GIT_TREEWALK_PRE, list_entry, &l) < 0)
+    code = l.code < 0 ? l.code : failed(g, hex);
+  if (l.objects)
+    g->git_odb_free(l.objects);
+  g->git_tree_free(tree);
+  free(path);
+  return code;
+}
+
+int git_entry(uint32_t *mode, uint64_t *size, repo *r, const char *hex, const char *rel)
+{
+  git_tree *tree;
+  git_tree_entry *entry = NULL;
+  git_odb *objects = NULL;
+  git_object_t type;
+  size_t bytes = 0;
+  char *path = NULL;
+  int code = open_tree(&tree, r, hex);
+  if (code < 0)
+    return code;
+  git *g = r->git;
+  code = git_name(&path, r, rel);
+  *mode = 040000;
+  if (code == 0 && *path && g->git_tree_entry_bypath(&entry, tree, path) < 0)
+    code = error_set(OPIS_ENOTFOUND, "%s: not in revision %.8s", rel, hex);
+  if (code == 0 && entry)
+    *mode = (uint32_t)g->git_tree_entry_filemode(entry);
+  if (code == 0 && g->git_repository_odb(&objects, g->repository) < 0)
+    code = failed(g, r->git_root);
+  if (code == 0)
+    g->git_odb_read_header(&bytes, &type, objects, entry ? g->git_tree_entry_id(entry) : g->git_tree_id(tree));
+  *size = bytes;
+  if (objects)
+    g->git_odb_free(objects);
+  if (entry)
+    g->git_tree_entry_free(entry);
+  g->git_tree_free(tree);
+  free(path);
+  return code;
 }
 
 /* ---- scopes ---- */

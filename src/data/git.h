@@ -31,6 +31,10 @@ int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char
 
 /* Every file of a revision at or below a root-relative path ("" is all), but for .dvc folders; root-relative. */
 int git_files(repo *r, const char *hex, const char *rel, int (*each)(void *user, const char *rel), void *user);
+/* What a path is in a revision: its mode (as st_mode) and size, of a folder git's own. "" is the root. OPIS_ENOTFOUND. */
+int git_entry(uint32_t *mode, uint64_t *size, repo *r, const char *hex, const char *rel);
+/* Everything below a folder of a revision, folders before what is in them. */
+int git_each(repo *r, const char *hex, const char *folder, int (*each)(void *user, const char *rel, uint32_t mode, uint64_t size), void *user);
 
 /* The commits that a scope names, each once, as 40 digits: the present one's parents are not included unless all is set. num: so many commits back from each (0 or 1: itself). */
 typedef struct git_scope {

@@ -109,7 +109,7 @@ int repo_replace(const repo *r, const char *path, const void *bytes, size_t n, b
   return code;
 }
 
-int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
+static int open_repo(repo **out, const char *start, bool lock, bool git_will_do, const repo_hooks *hooks)
 {
   char *cwd = NULL, here[PATH_MAX];
   repo *r = calloc(1, sizeof *r);
@@ -125,7 +125,9 @@ int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
     code = error_set_errno("%s", start ? start : ".");
   else if (!(r->cwd = strdup(cwd)))
     code = error_nomem();
-  else if (!(r->root = find_above(cwd, ".dvc", true)))
+  else if ((r->root = find_above(cwd, ".dvc", true)))
+    r->dvc_there = true;
+  else if (!git_will_do || !(r->root = find_above(cwd, ".git", false)))
     code = error_set(OPIS_ENOTFOUND, "%s: not inside of a DVC repository; 'opis data init' makes one", cwd);
   if (code == 0 && asprintf(&r->dvc, "%s/.dvc", r->root) < 0)
     code = error_nomem();
@@ -153,6 +155,16 @@ int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
   else
     *out = r;
   return code;
+}
+
+int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
+{
+  return open_repo(out, start, lock, false, hooks);
+}
+
+int repo_open_any(repo **out, const char *start, const repo_hooks *hooks)
+{
+  return open_repo(out, start, false, true, hooks);
 }
 
 void repo_close(repo *r)

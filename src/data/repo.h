@@ -30,6 +30,7 @@ typedef struct repo {
   odb db, legacy; /* objects of DVC 3, and of DVC 2 */
   pool *pool;
   repo_hooks hooks;
+  bool dvc_there; /* there is a .dvc */
   int lock;       /* descriptor of .dvc/tmp/lock, -1 */
   char *git_root; /* the work tree around it, NULL without git (or core.no_scm) */
   git *git;       /* opened when first needed (repo_git) */
@@ -39,6 +40,8 @@ typedef struct repo {
 
 /* Finds the repository around `start` (NULL: the present folder). OPIS_ENOTFOUND outside of one. lock: waits up to 3 seconds for DVC's lock, then OPIS_EBUSY; everything but reading of settings needs it. */
 int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks);
+/* The same without a lock, also where there is git alone: dvc_there tells. */
+int repo_open_any(repo **out, const char *start, const repo_hooks *hooks);
 void repo_close(repo *r);
 int repo_init(const char *folder, bool no_scm, bool subdir, bool force);
 

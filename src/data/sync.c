@@ -182,8 +182,7 @@ static int fetch_group(repo *r, const group *g, int jobs, uint64_t *fetched, uin
   return code;
 }
 
-/* Everything collected, from the remote of each. u is used up. */
-static int fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, uint64_t *missing)
 {
   group *groups = NULL;
   size_t n_groups = 0;
@@ -208,7 +207,7 @@ static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint
   int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .user = &b});
   remote_close(b.remote);
   *fetched = b.fetched;
-  return code < 0 ? code : fetch_used(r, &u, o, fetched, missing);
+  return code < 0 ? code : sync_fetch_used(r, &u, o, fetched, missing);
 }
 
 int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, uint64_t *missing)
@@ -225,7 +224,7 @@ int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_
     used_free(&u);
     return code;
   }
-  return fetch_used(r, &u, o, fetched, missing);
+  return sync_fetch_used(r, &u, o, fetched, missing);
 }
 
 int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)

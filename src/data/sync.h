@@ -7,4 +7,7 @@
 /* From their remotes (o->remote: from that one). *missing counts objects that are nowhere; they are no error here. */
 int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, uint64_t *missing);
 
+/* The same for objects that are collected already; u is used up. */
+int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, uint64_t *missing);
+
 #endif

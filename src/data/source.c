@@ -1,0 +1,318 @@
+#include "data/source.h"
+
+#include "data/git.h"
+#include "data/objects.h"
+#include "data/sync.h"
+#include "data/transfer.h"
+#include "util/error.h"
+#include "util/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+  (void)st;
+  (void)at;
+  if (type == FTW_DP)
+    rmdir(path);
+  else
+    unlink(path);
+  return 0;
+}
+
+static void remove_folder(char *path)
+{
+  if (path)
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+  free(path);
+}
+
+void source_close(source *s)
+{
+  if (!s)
+    return;
+  stages_free(&s->stages);
+  if (s->near) {
+    odb_close(&s->near_db);
+    odb_close(&s->near_legacy);
+  }
+  repo_close(s->repo);
+  remove_folder(s->scratch);
+  remove_folder(s->clone);
+  free(s->near);
+  free(s);
+}
+
+static int temporary_folder(char **out, const char *folder)
+{
+  *out = NULL;
+  int code = file_make_folders(folder, 0777);
+  if (code == 0 && asprintf(out, "%s/source-XXXXXX", folder) < 0) {
+    *out = NULL;
+    code = error_nomem();
+  }
+  if (code == 0 && !mkdtemp(*out)) {
+    code = error_set_errno("%s", folder);
+    free(*out);
+    *out = NULL;
+  }
+  return code;
+}
+
+/* git as a program: it knows the user's keys, passwords and proxies. Its words go to stderr as they are. */
+static int run_git(const char *const *argv, const char *what)
+{
+  pid_t pid;
+  int status, failed = posix_spawnp(&pid, "git", NULL, NULL, (char *const *)(uintptr_t)argv, environ);
+  if (failed) {
+    errno = failed;
+    return error_set_errno("git");
+  }
+  while (waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR)
+      return error_set_errno("git");
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : error_set(OPIS_ENETWORK, "%s: git could not clone it", what);
+}
+
+static int make_clone(source *s, const char *url, const char *rev, const char *folder)
+{
+  char *work = NULL;
+  int code = temporary_folder(&s->clone, folder);
+  if (code < 0)
+    return code;
+  if (asprintf(&work, "%s/tree", s->clone) < 0)
+    return error_nomem();
+  code = run_git((const char *const[]){"git", "clone", "-q", "--", url, work, NULL}, url);
+  if (code == 0 && rev) { /* a branch of theirs, a tag, a commit */
+    char *branch;
+    if (asprintf(&branch, "origin/%s", rev) < 0)
+      branch = NULL;
+    const char *const first[] = {"git", "-C", work, "-c", "advice.detachedHead=false", "rev-parse", "-q", "--verify", branch, NULL};
+    posix_spawn_file_actions_t quiet;
+    pid_t pid;
+    int status = 1;
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
+    if (posix_spawnp(&pid, "git", &quiet, NULL, (char *const *)(uintptr_t)first, environ) == 0)
+      while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    posix_spawn_file_actions_destroy(&quiet);
+    bool is_branch = branch && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    code = run_git((const char *const[]){"git", "-C", work, "checkout", "-q", "--detach", is_branch ? branch : rev, NULL}, url);
+    if (code < 0)
+      code = error_set(OPIS_ENOTFOUND, "%s: %s: no revision of that repository", url, rev);
+    free(branch);
+  }
+  free(work);
+  return code;
+}
+
+/* Objects that come are not the source's business: they go where they are wanted. */
+static int turn_caches(source *s, const source_options *o)
+{
+  repo *r = s->repo;
+  char *path = NULL, *cache = NULL;
+  int code = 0;
+  if (!s->clone) {
+    s->near = strdup(r->cache);
+    code = s->near ? odb_open(&s->near_db, r->db.path, false, NULL, false) : error_nomem();
+    if (code == 0)
+      code = odb_open(&s->near_legacy, r->legacy.path, true, NULL, false);
+    if (code < 0)
+      return code;
+  }
+  if (!o->into) {
+    code = temporary_folder(&s->scratch, o->folder);
+    cache = s->scratch;
+  } else
+    cache = o->into->cache;
+  if (code == 0 && asprintf(&path, "%s/files/md5", cache) < 0) {
+    path = NULL;
+    code = error_nomem();
+  }
+  odb_close(&r->db);
+  odb_close(&r->legacy);
+  bool shared = o->into && o->into->db.shared;
+  int opened = odb_open(&r->db, path ? path : "", false, NULL, shared);
+  if (code == 0)
+    code = opened;
+  opened = odb_open(&r->legacy, cache ? cache : "", true, NULL, shared);
+  if (code == 0)
+    code = opened;
+  if (code == 0) {
+    free(r->cache);
+    r->cache = strdup(cache);
+    code = r->cache ? 0 : error_nomem();
+  }
+  free(path);
+  return code;
+}
+
+static int open_here(source *s, const char *path, const char *rev, const repo_hooks *hooks)
+{
+  int code = repo_open_any(&s->repo, path, hooks);
+  if (code < 0)
+    return code;
+  bool born = false;
+  if (s->repo->git_root) {
+    code = git_has_commits(&born, s->repo);
+    if (code == 0 && born)
+      code = git_resolve(s->lock, s->repo, rev ? rev : "HEAD");
+  } else if (rev)
+    code = error_set(OPIS_EINVALID, "%s: not under git, so that it has no revision %s", path, rev);
+  if (code == 0 && rev)
+    memcpy(s->hex, s->lock, sizeof s->hex);
+  return code;
+}
+
+/* Settings of the command line, as if they stood in the last configuration file. */
+static int lay_settings(repo *r, const source_options *o)
+{
+  strbuf text = STRBUF_INIT;
+  char *bytes;
+  size_t n;
+  bool found;
+  int code = 0;
+  if (o->config) {
+    code = file_read(&bytes, &n, o->config, 1 << 20);
+    if (code == 0)
+      code = config_parse(&r->config, bytes, n, CONFIG_LOCAL, o->config);
+    if (code == 0)
+      free(bytes);
+  }
+  const char *name = o->remote ? o->remote : config_get(&r->config, "core", "", "remote");
+  if (code == 0 && o->remote)
+    code = config_edit(&text, "core", "", "remote", o->remote, &found);
+  for (int i = 0; i < o->n_remote_config && code == 0; i++) {
+    const char *equals = strchr(o->remote_config[i], '=');
+    char *key = equals ? strndup(o->remote_config[i], (size_t)(equals - o->remote_config[i])) : NULL;
+    if (!key || !name)
+      code =
+        error_set(OPIS_EINVALID, "--remote-config %s: %s", o->remote_config[i], equals ? "the source has no default remote; name one with --remote" : "not of the form KEY=VALUE");
+    else
+      code = config_edit(&text, "remote", name, key, equals + 1, &found);
+    free(key);
+  }
+  if (code == 0 && text.n)
+    code = config_parse(&r->config, text.s, text.n, CONFIG_LOCAL, "the command line");
+  strbuf_free(&text);
+  return code;
+}
+
+int source_open(source **out, const char *url, const source_options *o)
+{
+  source *s = calloc(1, sizeof *s);
+  char bare[PATH_MAX];
+  *out = NULL;
+  if (!s)
+    return error_nomem();
+  int code = 0;
+  bool here = file_is_folder(url) && !(snprintf(bare, sizeof bare, "%s/objects", url) < PATH_MAX && file_is_folder(bare)); /* a bare git repository has no work tree to stand in */
+  if (here)
+    code = open_here(s, url, o->rev, &o->hooks);
+  else {
+    code = make_clone(s, url, o->rev, o->folder);
+    if (code == 0) {
+      snprintf(bare, sizeof bare, "%s/tree", s->clone);
+      code = open_here(s, bare, NULL, &o->hooks);
+    }
+  }
+  if (code == 0)
+    code = lay_settings(s->repo, o);
+  if (code == 0)
+    code = turn_caches(s, o);
+  if (code == 0 && s->repo->dvc_there)
+    code = s->hex[0] ? stages_load_revision(&s->stages, s->repo, s->hex) : stages_load(&s->stages, s->repo);
+  if (code < 0)
+    source_close(s);
+  else
+    *out = s;
+  return code;
+}
+
+/* ---- objects ---- */
+
+int source_bring_dir(source *s, const oid *o, bool legacy, const char *name)
+{
+  remote *side;
+  odb *db = legacy ? &s->repo->legacy : &s->repo->db, *near = legacy ? &s->near_legacy : &s->near_db;
+  int code = 0;
+  if (odb_has(db, o))
+    return 0;
+  if (s->near && odb_has(near, o)) {
+    code = remote_open(&side, "", s->near, NULL);
+    if (code < 0)
+      return code;
+    code = transfer_bring_one(s->repo, side, o, legacy);
+    remote_close(side);
+    if (code == 0)
+      return 0;
+  }
+  code = transfer_open(&side, s->repo, name);
+  if (code < 0)
+    return code == OPIS_EINVALID ? error_set(OPIS_ENOTFOUND, "%s: a directory object that its cache has not, and it has no remote", s->repo->root) : code;
+  code = transfer_bring_one(s->repo, side, o, legacy);
+  remote_close(side);
+  return code;
+}
+
+int source_bring(source *s, used *u, bool direct, int jobs)
+{
+  remote *side = NULL;
+  uint64_t done, missing = 0, fetched = 0;
+  size_t kept = 0;
+  int code = 0;
+  uint8_t *where = calloc(u->n + 1, 1);
+  if (!where)
+    code = error_nomem();
+  if (code == 0 && s->near && direct) {
+    for (size_t i = 0; i < u->n; i++)
+      where[i] = odb_has(u->items[i].legacy ? &s->near_legacy : &s->near_db, &u->items[i].oid);
+  } else if (code == 0 && s->near) {
+    code = remote_open(&side, "", s->near, NULL);
+    used_sort(u);
+    if (code == 0)
+      code = transfer_look(where, s->repo, side, u, HERE | THERE, jobs);
+    for (size_t i = 0; i < u->n; i++)
+      where[i] = where[i] == THERE;
+    if (code == 0)
+      code = transfer_bring(s->repo, side, u, where, jobs, &done, &missing);
+    remote_close(side);
+  }
+  for (size_t i = 0; i < u->n; i++) { /* the rest comes from their remote */
+    if (where && where[i]) {
+      free(u->items[i].name);
+      continue;
+    }
+    u->items[kept++] = u->items[i];
+  }
+  u->n = kept;
+  free(where);
+  if (code == 0)
+    code = sync_fetch_used(s->repo, u, &(sync_options){.jobs = jobs}, &fetched, &missing);
+  else
+    used_free(u);
+  if (code == OPIS_EINVALID)
+    code = error_set(OPIS_ENOTFOUND, "%s: %s", s->repo->root, opis_error_message());
+  if (code == 0 && missing)
+    code = error_set(OPIS_ENOTFOUND, "%llu objects are neither in the cache of the source nor on its remote; somebody has to push them there", (unsigned long long)missing);
+  return code;
+}
+
+int source_read(int *fd, source *s, const oid *o, bool legacy)
+{
+  int code = odb_read_fd(fd, legacy ? &s->repo->legacy : &s->repo->db, o);
+  return code == OPIS_ENOTFOUND && s->near ? odb_read_fd(fd, legacy ? &s->near_legacy : &s->near_db, o) : code;
+}

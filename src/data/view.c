@@ -1,0 +1,354 @@
+/* What a source has: the files of git or of its work tree, with the data laid over them. */
+#include "data/source.h"
+
+#include "data/git.h"
+#include "data/objects.h"
+#include "util/error.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEEPEST = 500, LARGEST_FILE = 1 << 30 };
+
+typedef struct viewing {
+  source *s;
+  const char *top; /* "" or a folder's path */
+  const view_options *o;
+  tree files, data;
+  strbuf path;
+  bool top_is_file;
+} viewing;
+
+/* How deep below the top: 1 for what is in it. 0: not below. */
+static int level(const viewing *v, const char *path)
+{
+  size_t n = strlen(v->top);
+  if (n && (strncmp(path, v->top, n) != 0 || path[n] != '/'))
+    return 0;
+  int depth = 1;
+  for (const char *p = path + n + (n != 0); *p; p++)
+    depth += *p == '/';
+  return depth;
+}
+
+static int deepest(const viewing *v)
+{
+  return !v->o->recursive ? 1 : v->o->depth > 0 ? v->o->depth : DEEPEST;
+}
+
+static tree_entry *put(tree *t, const char *path, uint32_t flags, uint64_t size)
+{
+  tree_entry *e = tree_add(t, path, strlen(path));
+  if (!e) {
+    error_nomem();
+    return NULL;
+  }
+  e->flags = flags;
+  e->size = size;
+  return e;
+}
+
+/* ---- the files ---- */
+
+static uint32_t flags_of(const struct stat *st)
+{
+  return VIEW_FILE_HERE | VIEW_SIZE | (S_ISDIR(st->st_mode) ? VIEW_DIR : st->st_mode & 0111 ? TREE_EXECUTABLE : 0);
+}
+
+static int walk(viewing *v, int fd, const ignore *above, int depth)
+{
+  size_t length = v->path.n;
+  ignore rules = {.parent = above, .depth = length ? length + 1 : 0};
+  DIR *d = fdopendir(fd);
+  int code = 0;
+  if (!d) {
+    close(fd);
+    return error_set_errno("%s", v->path.s ? v->path.s : "");
+  }
+  code = ignore_add_file(&rules, dirfd(d), ".dvcignore", true);
+  for (struct dirent *e; code == 0 && (e = readdir(d));) {
+    struct stat st, own;
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, ".git") == 0)
+      continue;
+    if (fstatat(dirfd(d), e->d_name, &st, 0) != 0 || fstatat(dirfd(d), e->d_name, &own, AT_SYMLINK_NOFOLLOW) != 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
+      continue;
+    if (S_ISDIR(st.st_mode) && (strcmp(e->d_name, ".dvc") == 0 || strcmp(e->d_name, ".hg") == 0))
+      continue;
+    if (length)
+      strbuf_putc(&v->path, '/');
+    strbuf_puts(&v->path, e->d_name);
+    if (strbuf_check(&v->path) < 0)
+      code = error_nomem();
+    else if (!ignore_test(&rules, v->path.s, S_ISDIR(st.st_mode))) {
+      if (!put(&v->files, v->path.s, flags_of(&st), (uint64_t)st.st_size))
+        code = OPIS_ENOMEM;
+      else if (S_ISDIR(own.st_mode) && depth < deepest(v)) { /* links to folders are shown, not followed */
+        int inner = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (inner >= 0)
+          code = walk(v, inner, &rules, depth + 1);
+        else if (errno != EACCES && errno != ENOENT)
+          code = error_set_errno("%s", v->path.s);
+      }
+    }
+    v->path.n = length;
+    if (v->path.s)
+      v->path.s[length] = '\0';
+  }
+  closedir(d);
+  ignore_free(&rules);
+  return code;
+}
+
+static int walk_work_tree(viewing *v, tree_entry *root)
+{
+  char *path;
+  struct stat st;
+  ignore_chain rules;
+  bool hidden = false;
+  int code = repo_absolute(&path, v->s->repo, v->top);
+  if (code < 0)
+    return code;
+  bool there = stat(path, &st) == 0 && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode));
+  if (there && *v->top)
+    code = scan_is_ignored(&hidden, v->s->repo, v->top, S_ISDIR(st.st_mode));
+  if (code == 0 && there && !hidden) {
+    root->flags |= flags_of(&st);
+    root->size = (uint64_t)st.st_size;
+    if (S_ISDIR(st.st_mode)) {
+      char *above = path_folder(v->top);
+      int fd = above ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+      if (fd < 0)
+        code = error_set_errno("%s", path);
+      else if (*v->top == '\0')
+        code = walk(v, fd, NULL, 1);
+      else {
+        code = ignore_chain_open(&rules, v->s->repo, above, ".dvcignore", true);
+        if (code < 0)
+          close(fd);
+        else {
+          strbuf_puts(&v->path, v->top);
+          code = walk(v, fd, ignore_chain_last(&rules), 1);
+          ignore_chain_close(&rules);
+        }
+      }
+      free(above);
+    }
+  }
+  free(path);
+  return code;
+}
+
+static int see(void *user, const char *rel, uint32_t mode, uint64_t size)
+{
+  viewing *v = user;
+  bool folder = S_ISDIR(mode);
+  int depth = level(v, rel);
+  if (depth == 0 || depth > deepest(v))
+    return 0;
+  return put(&v->files, rel, VIEW_FILE_HERE | VIEW_SIZE | (folder ? VIEW_DIR : 0) | (S_ISLNK(mode) ? VIEW_LINK : 0) | (!folder && mode & 0111 ? TREE_EXECUTABLE : 0), size)
+    ? 0
+    : OPIS_ENOMEM;
+}
+
+static int walk_revision(viewing *v, tree_entry *root)
+{
+  uint32_t mode;
+  uint64_t size;
+  int code = git_entry(&mode, &size, v->s->repo, v->s->hex, v->top);
+  if (code < 0)
+    return code == OPIS_ENOTFOUND ? 0 : code;
+  root->flags |= VIEW_FILE_HERE | VIEW_SIZE | (S_ISDIR(mode) ? VIEW_DIR : mode & 0111 ? TREE_EXECUTABLE : 0);
+  root->size = size;
+  return S_ISDIR(mode) ? git_each(v->s->repo, v->s->hex, v->top, see, v) : 0;
+}
+
+/* ---- the data ---- */
+
+typedef struct laying {
+  viewing *v;
+  const output *o;
+  tree_entry *root;
+} laying;
+
+static int lay(laying *l, const char *path, const uint8_t *md5, uint32_t flags, uint64_t size)
+{
+  viewing *v = l->v;
+  if (strcmp(path, v->top) == 0) {
+    tree_entry *e = l->root;
+    uint32_t known = e->flags;
+    e->flags |= flags & ~(known & VIEW_FILE_HERE ? (uint32_t)(VIEW_DIR | VIEW_SIZE) : 0);
+    if (!(known & VIEW_FILE_HERE))
+      e->size = size;
+    if (md5)
+      memcpy(e->md5, md5, MD5_SIZE);
+    return 0;
+  }
+  int depth = level(v, path);
+  if (depth == 0 || depth > deepest(v))
+    return 0;
+  tree_entry *e = put(&v->data, path, flags, size);
+  if (e && md5)
+    memcpy(e->md5, md5, MD5_SIZE);
+  return e ? 0 : OPIS_ENOMEM;
+}
+
+/* The folders that a path is in, down from `from`: data have none of their own. Given twice; the list is made unique later. */
+static int lay_folders(laying *l, const char *path, size_t from, uint32_t flags, uint64_t size)
+{
+  int code = 0;
+  for (const char *slash = strchr(path + from, '/'); slash && code == 0; slash = strchr(slash + 1, '/')) {
+    char *folder = strndup(path, (size_t)(slash - path));
+    code = folder ? lay(l, folder, NULL, VIEW_DIR | flags, size) : error_nomem();
+    free(folder);
+  }
+  return code;
+}
+
+static int lay_file(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  laying *l = user;
+  char *whole;
+  if (asprintf(&whole, "%s/%.*s", l->o->path, (int)n, path) < 0)
+    return error_nomem();
+  int code = lay(l, whole, md5, TREE_HASHED | VIEW_OUT | (l->o->legacy ? VIEW_LEGACY : 0), 0);
+  if (code == 0 && (level(l->v, whole) > 0 || strcmp(whole, l->v->top) == 0))
+    code = lay_folders(l, whole, strlen(l->o->path) + 1, VIEW_OUT, 0);
+  free(whole);
+  return code;
+}
+
+static bool overlaps(const char *a, const char *b)
+{
+  size_t n = strlen(a), m = strlen(b), k = n < m ? n : m;
+  return strncmp(a, b, k) == 0 && (n == m || k == 0 || (n > m ? a[k] : b[k]) == '/');
+}
+
+static int lay_output(viewing *v, tree_entry *root, const output *o)
+{
+  laying l = {v, o, root};
+  uint32_t flags = VIEW_OUT | (o->legacy ? VIEW_LEGACY : 0) | (o->has_size ? VIEW_SIZE : 0);
+  int code = 0;
+  if (!o->path || o->refused || !o->cache || !overlaps(o->path, v->top))
+    return 0;
+  code = lay_folders(&l, o->path, 0, 0, 0);
+  if (code == 0)
+    code = lay(&l, o->path, o->hashed ? o->oid.md5 : NULL, flags | (o->hashed ? TREE_HASHED : 0) | (o->hashed && o->oid.dir ? VIEW_DIR : 0), o->size);
+  int depth = strcmp(o->path, v->top) == 0 ? 0 : level(v, o->path);
+  bool above = strlen(o->path) < strlen(v->top);
+  if (code == 0 && o->hashed && o->oid.dir && (above || depth < deepest(v))) {
+    code = source_bring_dir(v->s, &o->oid, o->legacy, o->remote);
+    if (code == 0)
+      code = objects_each(output_store(v->s->repo, o), &o->oid, lay_file, &l);
+  }
+  return code;
+}
+
+/* ---- both ---- */
+
+static bool is_stage_file(const char *path)
+{
+  const char *name = path_name(path);
+  size_t n = strlen(name);
+  return strcmp(name, "dvc.yaml") == 0 || strcmp(name, ".dvcignore") == 0 || (n > 4 && strcmp(name + n - 4, ".dvc") == 0);
+}
+
+/* Data below what is a file now, or in a folder that is a file among the data. */
+static bool below_a_file(const tree *files, const char *path)
+{
+  char *copy = strdup(path);
+  bool answer = false;
+  for (char *slash; copy && !answer && (slash = strrchr(copy, '/'));) {
+    *slash = '\0';
+    const tree_entry *e = tree_find(files, copy);
+    answer = e && !(e->flags & VIEW_DIR);
+  }
+  free(copy);
+  return answer;
+}
+
+static int merge(tree *out, viewing *v)
+{
+  tree *a = &v->files, *b = &v->data;
+  size_t i = 0, k = 0;
+  tree_sort(a);
+  tree_sort(b);
+  while (i < a->n || k < b->n) {
+    const tree_entry *x = i < a->n ? &a->entries[i] : NULL, *y = k < b->n ? &b->entries[k] : NULL;
+    int order = !x ? 1 : !y ? -1 : tree_compare_paths(x->path, y->path);
+    tree_entry whole = order <= 0 ? *x : *y;
+    i += order <= 0;
+    if (order >= 0) {
+      const char *path = y->path;
+      if (order == 0)
+        whole.flags |= y->flags & ~(uint32_t)(VIEW_DIR | VIEW_SIZE | TREE_EXECUTABLE);
+      for (; k < b->n && strcmp(b->entries[k].path, path) == 0; k++) /* folders come many times */
+        if (b->entries[k].flags & TREE_HASHED) {
+          memcpy(whole.md5, b->entries[k].md5, MD5_SIZE);
+          whole.flags |= b->entries[k].flags & (TREE_HASHED | VIEW_OUT | VIEW_LEGACY);
+          if (order > 0) {
+            whole.flags |= b->entries[k].flags & VIEW_SIZE;
+            whole.size = b->entries[k].size;
+          }
+        } else
+          whole.flags |= b->entries[k].flags & VIEW_OUT;
+      if (order > 0 && a->n && below_a_file(a, path))
+        continue;
+    }
+    if (!v->o->stage_files && is_stage_file(whole.path))
+      continue;
+    const char *path = whole.path;
+    tree_entry *e = put(out, path, whole.flags, whole.size);
+    if (!e)
+      return OPIS_ENOMEM;
+    memcpy(e->md5, whole.md5, MD5_SIZE);
+  }
+  return 0;
+}
+
+int source_view(tree *t, tree_entry *root, source *s, const char *path, const view_options *o)
+{
+  viewing v = {.s = s, .top = path, .o = o, .files = TREE_INIT, .data = TREE_INIT};
+  *t = (tree)TREE_INIT;
+  *root = (tree_entry){.path = path};
+  int code = 0;
+  if (!o->dvc_only)
+    code = s->hex[0] ? walk_revision(&v, root) : walk_work_tree(&v, root);
+  for (size_t i = 0; i < s->stages.n && code == 0; i++)
+    for (size_t k = 0; k < s->stages.items[i]->n_outs && code == 0; k++)
+      code = lay_output(&v, root, &s->stages.items[i]->outs[k]);
+  if (*path == '\0')
+    root->flags |= VIEW_DIR;
+  if (code == 0 && !(root->flags & (VIEW_DIR | VIEW_FILE_HERE | VIEW_OUT)))
+    code = error_set(OPIS_ENOTFOUND, "%s: neither a file of git nor data in %s", path, s->repo->root);
+  if (code == 0 && root->flags & VIEW_DIR)
+    code = merge(t, &v);
+  strbuf_free(&v.path);
+  tree_free(&v.files);
+  tree_free(&v.data);
+  if (code < 0)
+    tree_free(t);
+  return code;
+}
+
+int source_file(int *fd, char **bytes, size_t *n, source *s, const char *path)
+{
+  char *whole;
+  *fd = -1;
+  *bytes = NULL;
+  if (s->hex[0])
+    return git_read(bytes, n, s->repo, s->hex, path);
+  int code = repo_absolute(&whole, s->repo, path);
+  if (code < 0)
+    return code;
+  *fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (*fd < 0)
+    code = error_set_errno("%s", whole);
+  free(whole);
+  return code;
+}

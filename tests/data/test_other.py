@@ -1,0 +1,140 @@
+"""opis data list and get: what other repositories have, on this machine and behind a git URL."""
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import OPIS, Repository, environment
+
+
+@pytest.fixture
+def source(remote):
+    """Two versions of a folder and a file beside what git has, pushed; in the work tree something of its own."""
+    (remote.path / ".dvc/config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {remote.store}\n")
+    remote.write({"a": b"1", "sub/b": b"2"}, "data")
+    remote.write({"single": b"s", "README": b"text", "code/run.sh": b"#!/bin/sh\n"})
+    (remote.path / "code/run.sh").chmod(0o755)
+    remote.ok("add", "data", "single")
+    remote.commit("one")
+    remote.git("tag", "v1")
+    remote.write({"a": b"changed"}, "data")
+    remote.ok("add", "data")
+    remote.commit("two")
+    remote.ok("push", "-A")
+    return remote
+
+
+@pytest.fixture
+def url(source, tmp_path):
+    """The same behind a URL, its data on the remote alone."""
+    subprocess.run(["git", "clone", "-q", "--bare", source.path, tmp_path / "bare.git"], check=True)
+    return f"file://{tmp_path}/bare.git"
+
+
+def opis(tmp_path, *args):
+    done = subprocess.run([OPIS, "data", *map(str, args)], cwd=tmp_path, env=environment(tmp_path), capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def test_list(source):
+    names = source.ok("list", ".").splitlines()
+    assert names == [".dvcignore", ".gitignore", "README", "code", "data", "data.dvc", "single", "single.dvc"]
+    assert source.ok("list", ".", "-R", "--dvc-only").splitlines() == ["data/a", "data/sub/b", "single"]
+    entries = {e["path"]: e for e in json.loads(source.ok("list", ".", "--json"))}
+    assert entries["data"]["isout"] and entries["data"]["isdir"] and entries["data"]["md5"].endswith(".dir") and not entries["README"]["isout"]
+    assert entries["single"] == {"isout": True, "isdir": False, "isexec": False, "size": 1, "md5": "03c7c0ace395d80182db07ae2c30f034", "path": "single"}
+    assert [e["path"] for e in json.loads(source.ok("list", ".", "code", "--json"))] == ["run.sh"]
+    assert json.loads(source.ok("list", ".", "code/run.sh", "--json"))[0]["isexec"]
+    assert "neither" in source.fails("list", ".", "nosuch") and source.run("list").returncode == 2
+
+
+def test_list_forms(source):
+    assert source.ok("list", ".", "data", "-T").splitlines() == ["data", "├── a", "└── sub", "    └── b"]
+    assert source.ok("list", ".", "data", "-R", "-L", "1").splitlines() == ["a", "sub"]
+    assert ["1", "03c7c0ace395d80182db07ae2c30f034", "single"] in [line.split() for line in source.ok("list", ".", "--size", "--show-hash").splitlines()]
+    assert source.run("list", ".", "-T", "--json").returncode == 2
+
+
+def test_list_a_revision(source):
+    old = {e["path"]: e for e in json.loads(source.ok("list", ".", "-R", "--json", "--rev", "v1"))}
+    assert old["data/a"]["md5"] == "c4ca4238a0b923820dcc509a6f75849b" and ".dvc/config" not in old
+    assert "no revision" in source.fails("list", ".", "--rev", "nosuch")
+
+
+def test_list_and_get_by_url(url, tmp_path):
+    assert opis(tmp_path, "list", url, "-R", "--dvc-only").splitlines() == ["data/a", "data/sub/b", "single"]
+    assert opis(tmp_path, "list", url, "--rev", "v1", "data", "--show-hash").splitlines()[0].split() == ["c4ca4238a0b923820dcc509a6f75849b", "a"]
+    opis(tmp_path, "get", url, "data", "-o", "out")
+    assert (tmp_path / "out/a").read_bytes() == b"changed" and (tmp_path / "out/sub/b").read_bytes() == b"2"
+    opis(tmp_path, "get", url, "data/a", "--rev", "v1", "-o", "old")
+    assert (tmp_path / "old").read_bytes() == b"1"
+    opis(tmp_path, "get", url, "README")
+    assert (tmp_path / "README").read_text() == "text"
+    left = [p.name for p in tmp_path.iterdir() if p.name.startswith("source-") or ".opis-" in p.name]
+    assert not left
+
+
+def test_get_here(source, tmp_path):
+    opis(tmp_path, "get", "repo", "data", "--rev", "v1")
+    assert (tmp_path / "data/a").read_bytes() == b"1"
+    source.write({"a": b"not added"}, "data")
+    opis(tmp_path, "get", "repo", "data/a")  # without a revision: as it is there
+    assert (tmp_path / "a").read_bytes() == b"not added"
+    opis(tmp_path, "get", "repo", "code", "-o", "code2", "--rev", "v1")
+    assert (tmp_path / "code2/run.sh").stat().st_mode & 0o100
+    shutil.rmtree(source.path / ".dvc/cache")
+    shutil.rmtree(source.path / "data")
+    (tmp_path / "folder").mkdir()
+    opis(tmp_path, "get", "repo", "data", "-o", "folder")  # from the source's remote
+    assert (tmp_path / "folder/data/a").read_bytes() == b"changed"
+    assert not (source.path / ".dvc/cache").exists()  # which is not ours to fill
+
+
+def test_get_takes_no_place_unasked(source, tmp_path):
+    (tmp_path / "single").write_text("mine")
+    assert "--force" in Repository(tmp_path / "elsewhere", init=False).fails("get", source.path, "single", "-o", tmp_path / "single")
+    opis(tmp_path, "get", "repo", "single", "-f")
+    assert (tmp_path / "single").read_text() == "s"
+    opis(tmp_path, "get", "repo", "data", "--rev", "v1")
+    opis(tmp_path, "get", "repo", "data", "-f", "-o", "data2")
+    opis(tmp_path, "get", "repo", "single", "-o", "data", "--force")  # into the folder
+    assert (tmp_path / "data/single").read_text() == "s"
+    shutil.rmtree(tmp_path / "data2/sub")
+    (tmp_path / "data2/own").write_text("x")
+    opis(tmp_path, "get", "repo", "code", "-o", "new/deep")
+    assert (tmp_path / "new/deep/run.sh").exists()
+
+
+def test_get_refuses(source, url, tmp_path):
+    other = Repository(tmp_path / "elsewhere", init=False)
+    assert "name the data" in other.fails("get", source.path, "data.dvc")
+    assert "neither" in other.fails("get", source.path, "nosuch")
+    done = other.run("get", f"file://{tmp_path}/nothing", "x")
+    assert done.returncode == 1 and b"git could not clone" in done.stderr
+    assert b"no revision" in other.run("get", url, "data", "--rev", "nosuch").stderr
+    assert "leads out" in other.fails("get", source.path, "../x")
+    for p in (source.store / "files/md5").rglob("*"):
+        p.unlink() if p.is_file() else None
+    other.fails("get", url, "single")
+    assert list(other.path.iterdir()) == []
+
+
+def test_get_other_settings(url, source, tmp_path):
+    shutil.move(source.store, tmp_path / "moved")
+    opis(tmp_path, "get", url, "single", "-o", "one", "--remote-config", f"url={tmp_path}/moved")
+    (tmp_path / "extra").write_text(f"[core]\n    remote = other\n['remote \"other\"']\n    url = {tmp_path}/moved\n")
+    opis(tmp_path, "get", url, "single", "-o", "two", "--config", "extra")
+    assert (tmp_path / "one").read_text() == (tmp_path / "two").read_text() == "s"
+    assert opis(tmp_path, "get", url, "single", "--show-url").strip() == f"{source.store}/files/md5/03/c7c0ace395d80182db07ae2c30f034"
+
+
+def test_a_repository_of_git_alone(tmp_path):
+    plain = Repository(tmp_path / "plain", init=False)
+    plain.git("init", "-q", "-b", "main")
+    plain.write({"f": b"1", "d/g": b"2"})
+    plain.commit()
+    assert opis(tmp_path, "list", "plain", "-R").splitlines() == ["d/g", "f"]
+    opis(tmp_path, "get", "plain", "d", "--rev", "HEAD")
+    assert (tmp_path / "d/g").read_bytes() == b"2"
