@@ -3,7 +3,7 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 export BUILD PYTHON
 
-.PHONY: all run test test-delivery lint interop interop-full asan tsan arm64 fuzz docker docker-archive deb dist wheel jenkins-test checkout venv venv-check dependencies unit-tests data-quality install clean format
+.PHONY: all run test test-delivery lint interop interop-full asan tsan arm64 fuzz docker docker-archive deb dist wheel docs jenkins-test checkout venv venv-check dependencies unit-tests data-quality install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -39,6 +39,9 @@ test-delivery: all packages-test packages-deb packages-jenkins ## the container 
 
 lint: packages-test ## formatting, clang-tidy, cppcheck, shellcheck
 	@ci/lint
+
+docs: packages-test ## the reference of the C interface (Doxygen), in $(BUILD)/reference/html; no warning is let pass
+	@ci/docs
 
 interop: all packages-test ## against the real peers (Transformers, Pillow, DVC, cleanvision, ...), short
 	@ci/interop short
