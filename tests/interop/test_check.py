@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy
 import pytest
+import scipy.stats
 from cleanvision import Imagelab
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 OPIS = os.environ["OPIS"]
 FULL = os.environ.get("OPIS_INTEROP") == "full"
@@ -67,6 +68,98 @@ def test_generated_pictures(tmp_path):
             image.save(tmp_path / f"{i:04}-near.jpg", quality=90)
     ours = compare(tmp_path)
     assert all(ours["summary"][key] for key in KEYS if key != "light") and ours["groups"]["exact_duplicates"] and ours["groups"]["near_duplicates"]
+
+
+def grey(value, size):
+    return Image.new("L", size, value)
+
+
+def slope(size, low, high, turn):
+    a = numpy.linspace(low, high, size[0])[None, :] + numpy.zeros(size[1])[:, None]
+    return Image.fromarray((a.T if turn else a).astype(numpy.uint8))
+
+
+def lines(r, size, back, ink):
+    image = Image.new("RGB", size, back)
+    draw = ImageDraw.Draw(image)
+    for _ in range(r.randrange(1, 30)):
+        draw.line([r.randrange(size[0]), r.randrange(size[1]), r.randrange(size[0]), r.randrange(size[1])], fill=ink, width=r.randrange(1, 4))
+    return image
+
+
+def board(size, cell, a, b):
+    y, x = numpy.mgrid[: size[1], : size[0]]
+    return Image.fromarray(numpy.where(((x // cell + y // cell) % 2 == 0)[..., None], a, b).astype(numpy.uint8))
+
+
+def spots(r, size, share, value, back):
+    """A share of pixels decides the percentile: just below, at and just above it."""
+    a = numpy.full((size[1], size[0], 3), back, numpy.uint8)
+    n = round(share * size[0] * size[1])
+    flat = a.reshape(-1, 3)
+    flat[r.sample(range(len(flat)), n)] = value
+    return Image.fromarray(a)
+
+
+def extremes(r):
+    """Every kind that a check is about, near its threshold and far from it."""
+    size = lambda: (r.randrange(1, 260), r.randrange(1, 260))
+    yield from (grey(v, size()) for v in (0, 1, 2, 60, 80, 82, 84, 128, 240, 242, 243, 250, 254, 255))
+    yield from (Image.new("RGB", size(), tuple(r.randrange(256) for _ in range(3))) for _ in range(12))
+    yield from (slope(size(), r.randrange(256), r.randrange(256), r.random() < 0.5) for _ in range(16))
+    yield from (lines(r, size(), r.choice(["white", "black", "grey", "navy"]), r.choice(["white", "black", "red"])) for _ in range(16))
+    yield from (board(size(), r.randrange(1, 20), r.randrange(256), r.randrange(256)) for _ in range(12))
+    yield from (spots(r, (100, 80), share, value, back) for share in (0.0099, 0.01, 0.0101, 0.0499, 0.05, 0.0501, 0.5) for value, back in ((255, 0), (0, 255), (90, 20), (235, 255)))
+    yield from (Image.new("RGB", (w, h), (200, 30, 90)) for w, h in ((1, 1), (1, 2), (2, 1), (3, 3), (35, 100), (34, 100), (100, 35), (100, 36), (1, 300), (300, 2), (64, 64), (65, 64), (64, 65), (63, 200)))
+    photo = picture(r)
+    yield from (photo.filter(ImageFilter.GaussianBlur(k / 2)) for k in range(12))
+    yield from (photo.point(lambda v, k=k: v * k // 12) for k in range(1, 12))
+    yield from (photo.point(lambda v, k=k: 255 - (255 - v) * k // 12) for k in range(1, 12))
+
+
+def test_every_kind(tmp_path):
+    for seed in range(8 if FULL else 2):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        for i, image in enumerate(extremes(random.Random(seed))):
+            image.save(folder / f"{i:04}.png")
+            if i % 5 == 0:
+                image.save(folder / f"{i:04}.jpg", quality=75 + i % 25)
+        ours = compare(folder)
+        assert all(ours["summary"][key] for key in KEYS if key != "odd_size")
+
+
+def brightness(image):
+    r, g, b = (numpy.asarray(image.convert("RGB"), float).reshape(-1, 3).mean(0)).tolist()
+    return (0.241 * r * r + 0.691 * g * g + 0.068 * b * b) ** 0.5 / 255
+
+
+@pytest.mark.parametrize("n, m", [(40, 40), (90, 33)])
+def test_drift_as_scipy_tests_it(tmp_path, n, m):
+    values, words = {}, {}
+    r = random.Random(n)
+    for name, count, bright in (("now", n, 30), ("before", m, 0)):
+        (tmp_path / name).mkdir()
+        values[name], words[name] = [], []
+        with open(tmp_path / name / "c.txt", "w") as f:
+            for i in range(count):
+                image = picture(r).convert("RGB").point(lambda v: min(255, v + bright))
+                kind = r.choice(["png", "png", "bmp"] if bright else ["png", "bmp"])
+                image.save(tmp_path / name / f"{i}.{kind}")
+                words[name].append(r.randrange(3, 12) + (bright > 0))
+                f.write(f"{i}.{kind}\t{' '.join(r.choice('abcdefgh') for _ in range(words[name][-1]))}\n")
+                values[name].append((kind, (image.width * image.height) ** 0.5, image.width / image.height, brightness(image)))
+    run = subprocess.run([OPIS, "check", tmp_path / "now", "--captions", tmp_path / "now" / "c.txt", "--against", tmp_path / "before", "--index", "none", "--fail-on", "none", "--report", "json=-"],
+                         stdout=subprocess.PIPE, check=True)
+    drift = json.loads(run.stdout)["drift"]
+    pairs = [(key, [v[1 + i] for v in values["now"]], [v[1 + i] for v in values["before"]]) for i, key in enumerate(("size", "aspect_ratio", "brightness"))] + [("caption_length", words["now"], words["before"])]
+    for key, now, before in pairs:
+        expected = scipy.stats.ks_2samp(now, before, method="exact")
+        assert drift[key]["ks"] == pytest.approx(expected.statistic, abs=1e-12), key
+        assert drift[key]["p"] == pytest.approx(expected.pvalue, rel=1e-9), key
+        assert drift[key]["mean"] == pytest.approx(numpy.mean(now), rel=1e-9) and drift[key]["mean_before"] == pytest.approx(numpy.mean(before), rel=1e-9), key
+    table = [[sum(v[0] == kind for v in values[name]) for kind in ("png", "bmp")] for name in ("now", "before")]
+    assert drift["format"]["p"] == pytest.approx(scipy.stats.chi2_contingency(table, correction=False).pvalue, rel=1e-9)
 
 
 def test_all_of_one_size(tmp_path):

@@ -24,7 +24,7 @@ static void clusters(uint64_t *hashes, size_t n, uint64_t seed)
   }
 }
 
-enum { N = 1200 };
+enum { N = 1200, MANY = 24000 };
 
 static void count(void *user, size_t a, size_t b)
 {
@@ -59,6 +59,43 @@ static void every_pair_once(void **state)
   for (int distance = 0; distance <= 16; distance++) {
     compare(distance, NULL, 1 + (uint64_t)distance);
     compare(distance, threads, 100 + (uint64_t)distance);
+  }
+  pool_free(threads);
+}
+
+typedef struct sums {
+  uint64_t pairs, mixed;
+} sums;
+
+static void add_up(void *user, size_t a, size_t b)
+{
+  sums *s = user;
+  uint64_t state = (uint64_t)a * MANY + b;
+  s->pairs++;
+  s->mixed += next(&state);
+}
+
+/* So many that they are looked up by their parts; the sums are equal when each pair was told once. */
+static void every_pair_of_many(void **state)
+{
+  (void)state;
+  static uint64_t hashes[MANY];
+  pool *threads;
+  assert_int_equal(pool_new(&threads, 3), 0);
+  for (int distance = 0; distance <= 16; distance += distance < 8 ? 1 : 4) {
+    sums expected = {0, 0}, told = {0, 0};
+    clusters(hashes, MANY, 500 + (uint64_t)distance);
+    for (size_t a = 0; a < MANY; a++)
+      for (size_t b = a + 1; b < MANY; b++) {
+        uint64_t d = hashes[a] ^ hashes[b];
+        d -= d >> 1 & UINT64_C(0x5555555555555555);
+        d = (d & UINT64_C(0x3333333333333333)) + (d >> 2 & UINT64_C(0x3333333333333333));
+        d = (d + (d >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+        if ((int)(d * UINT64_C(0x0101010101010101) >> 56) <= distance)
+          add_up(&expected, a, b);
+      }
+    assert_int_equal(check_near_hashes(hashes, MANY, distance, threads, add_up, &told), 0);
+    assert_true(expected.pairs > 1000 && expected.pairs == told.pairs && expected.mixed == told.mixed);
   }
   pool_free(threads);
 }
@@ -125,6 +162,7 @@ static void groups_are_connected(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_pair_once), cmocka_unit_test(nothing_to_compare), cmocka_unit_test(groups_are_connected)};
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(every_pair_once), cmocka_unit_test(every_pair_of_many), cmocka_unit_test(nothing_to_compare), cmocka_unit_test(groups_are_connected)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
