@@ -105,8 +105,51 @@ static int by_id(const void *a, const void *b)
   return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* What is said of a name like "unk_token": by tokenizer_config.json, or, in folders older than its added_tokens_decoder, rather by special_tokens_map.json. */
+static const json_t *special_name(const tokenizer_source *source, const char *name)
+{
+  const json_t *map = json_object_get(source->config, "added_tokens_decoder") ? NULL : source->special_tokens_map, *v = json_object_get(map, name);
+  return v ? v : json_object_get(source->config, name);
+}
+
+static const char *const special_names[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+enum { SPECIAL_NAMES = sizeof special_names / sizeof *special_names };
+
+static const char *content_of(const json_t *token)
+{
+  return json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
+}
+
+static bool is_in(const json_t *list, const char *content)
+{
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const char *one = content_of(json_array_get(list, i));
+    if (one && strcmp(one, content) == 0)
+      return true;
+  }
+  return false;
+}
+
+static bool is_special_name(const tokenizer_source *source, const char *content)
+{
+  for (size_t i = 0; i < SPECIAL_NAMES; i++) {
+    const char *one = content_of(special_name(source, special_names[i]));
+    if (one && strcmp(one, content) == 0)
+      return true;
+  }
+  return is_in(json_object_get(source->config, "additional_special_tokens"), content) || is_in(json_object_get(source->special_tokens_map, "additional_special_tokens"), content);
+}
+
+static bool is_added(const tokenizer *t, int64_t id)
+{
+  for (size_t i = 0; i < t->n_added; i++)
+    if (t->added[i].id == id)
+      return true;
+  return false;
+}
+
 /* {"ID": {"content", ...}} of tokenizer_config.json, or {"content": ID} of added_tokens.json, in the order of the ids. */
-static int add_numbered(tokenizer *t, const json_t *object)
+static int add_numbered(tokenizer *t, const tokenizer_source *source, const json_t *object)
 {
   size_t n = json_object_size(object), i = 0;
   if (n == 0)
@@ -122,8 +165,13 @@ static int add_numbered(tokenizer *t, const json_t *object)
     (numbered){json_is_object(value) ? strtoll(key, NULL, 10) : (int64_t)json_integer_value(value), key, json_is_object(value) ? value : NULL};
   qsort(list, n, sizeof *list, by_id);
   int status = 0;
-  for (i = 0; i < n && status == 0; i++)
-    status = list[i].token ? tokenizer_add_json(t, list[i].token, list[i].id) : tokenizer_add(t, &(added_token){.normalized = true}, list[i].name, list[i].id);
+  for (i = 0; i < n && status == 0; i++) {
+    bool special = !list[i].token && is_special_name(source, list[i].name);
+    if (list[i].token)
+      status = tokenizer_add_json(t, list[i].token, list[i].id);
+    else if (!is_added(t, list[i].id)) /* tokenizer.json knows more of its own */
+      status = tokenizer_add(t, &(added_token){.special = special, .normalized = !special}, list[i].name, list[i].id);
+  }
   free(list);
   return status;
 }
@@ -131,7 +179,7 @@ static int add_numbered(tokenizer *t, const json_t *object)
 /* "bos_token" and so on: a string or {"content", ...}. Such a token is special. `must`: it is added even if the vocabulary does not have it. */
 static int add_special(tokenizer *t, const json_t *token, bool must)
 {
-  const char *content = json_is_string(token) ? json_string_value(token) : json_string_value(json_object_get(token, "content"));
+  const char *content = content_of(token);
   if (!content || !*content)
     return 0;
   int32_t id = vocabulary_find(&t->vocabulary, content, strlen(content));
@@ -150,41 +198,47 @@ static int add_special(tokenizer *t, const json_t *token, bool must)
   return tokenizer_add(t, &flags, content, -1);
 }
 
-static int add_special_names(tokenizer *t, const json_t *object)
+/* The special tokens that the classes of Transformers have without being told; NULL: none. */
+static const char *usual_token(const tokenizer *t, const tokenizer_source *source, size_t name)
 {
-  static const char *const names[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
-  int status = 0;
-  for (size_t i = 0; i < sizeof names / sizeof *names && status == 0; i++)
-    status = add_special(t, json_object_get(object, names[i]), true);
-  const json_t *more = json_object_get(object, "additional_special_tokens");
-  for (size_t i = 0; i < json_array_size(more) && status == 0; i++)
-    status = add_special(t, json_array_get(more, i), true);
-  return status;
-}
-
-/* The special tokens that the classes of Transformers have without being told. */
-static int add_usual(tokenizer *t, const json_t *config)
-{
-  static const char *const gpt2[] = {"<|endoftext|>", NULL}, *const bert[] = {"[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]", NULL};
-  static const char *const names_gpt2[] = {"bos_token", NULL}, *const names_bert[] = {"unk_token", "sep_token", "pad_token", "cls_token", "mask_token", NULL};
-  const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
+  static const char *const gpt2[] = {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>", NULL, NULL, NULL, NULL},
+                           *const bert[] = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
+  const char *class = json_string_value(json_object_get(source->config, "tokenizer_class"));
   bool is_bpe = t->kind == TOKENIZER_BPE;
   if (class && strncmp(class, is_bpe ? "GPT2" : "Bert", 4) != 0)
-    return 0;
-  const char *const *tokens = is_bpe ? gpt2 : bert, *const *names = is_bpe ? names_gpt2 : names_bert;
+    return NULL;
+  return is_bpe ? gpt2[name] : bert[name];
+}
+
+static int add_list(tokenizer *t, const json_t *list)
+{
   int status = 0;
-  for (size_t i = 0; tokens[i] && status == 0; i++) {
-    if (json_object_get(config, names[i]))
-      continue;
-    json_t *token = json_string(tokens[i]);
-    status = add_special(t, token, false);
-    json_decref(token);
-  }
+  for (size_t i = 0; i < json_array_size(list) && status == 0; i++)
+    status = add_special(t, json_array_get(list, i), true);
   return status;
 }
 
-static void apply_bert_settings(tokenizer *t, const json_t *config, bool from_json)
+static int add_special_names(tokenizer *t, const tokenizer_source *source)
 {
+  static const char more[] = "additional_special_tokens";
+  int status = 0;
+  for (size_t i = 0; i < SPECIAL_NAMES && status == 0; i++) {
+    const json_t *said = special_name(source, special_names[i]);
+    const char *usual = said ? NULL : usual_token(t, source, i);
+    json_t *token = usual ? json_string(usual) : NULL;
+    status = add_special(t, said ? said : token, said != NULL);
+    json_decref(token);
+  }
+  if (status == 0)
+    status = add_list(t, json_object_get(source->config, more));
+  if (status == 0 && !json_object_get(source->config, "added_tokens_decoder"))
+    status = add_list(t, json_object_get(source->special_tokens_map, more));
+  return status;
+}
+
+static void apply_bert_settings(tokenizer *t, const tokenizer_source *source, bool from_json)
+{
+  const json_t *config = source->config;
   const json_t *lower = json_object_get(config, "do_lower_case"), *strip = json_object_get(config, "strip_accents"), *cjk = json_object_get(config, "tokenize_chinese_chars");
   if (from_json && !lower && !strip && !cjk)
     return;
@@ -192,7 +246,7 @@ static void apply_bert_settings(tokenizer *t, const json_t *config, bool from_js
   w->lowercase = lower ? json_is_true(lower) : true;
   w->strip_accents = json_is_boolean(strip) ? json_is_true(strip) : w->lowercase;
   w->space_cjk = cjk ? json_is_true(cjk) : true;
-  const char *unknown = json_string_value(json_object_get(config, "unk_token"));
+  const char *unknown = content_of(special_name(source, "unk_token"));
   if (!from_json && unknown)
     w->unknown = vocabulary_find(&t->vocabulary, unknown, strlen(unknown));
 }
@@ -225,21 +279,17 @@ int apply_config(tokenizer *t, const tokenizer_source *source)
 {
   bool from_json = source->tokenizer_json != NULL;
   const json_t *config = source->config, *cleanup = json_object_get(config, "clean_up_tokenization_spaces");
-  int status = add_numbered(t, json_object_get(config, "added_tokens_decoder"));
+  int status = add_numbered(t, source, json_object_get(config, "added_tokens_decoder"));
   if (status == 0 && !json_object_get(config, "added_tokens_decoder"))
-    status = add_numbered(t, source->added_tokens);
+    status = add_numbered(t, source, source->added_tokens);
   if (status == 0)
-    status = add_special_names(t, config);
-  if (status == 0)
-    status = add_special_names(t, source->special_tokens_map);
-  if (status == 0)
-    status = add_usual(t, config);
+    status = add_special_names(t, source);
   if (status < 0)
     return status;
   /* Transformers' own default is false; its word-piece class that reads vocab.txt asks for it. */
   t->cleanup = cleanup ? json_is_true(cleanup) : t->kind == TOKENIZER_WORDPIECE && !from_json;
   if (t->kind == TOKENIZER_WORDPIECE)
-    apply_bert_settings(t, config, from_json);
+    apply_bert_settings(t, source, from_json);
   else
     t->bpe.add_prefix_space = json_is_true(json_object_get(config, "add_prefix_space"));
   return normalize_added(t);

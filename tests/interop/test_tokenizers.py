@@ -32,6 +32,20 @@ def random_text(r):
     return "".join(out)
 
 
+def compare(folder, theirs, questions, more=""):
+    """questions: texts to encode, and {"ids", "skip"} to decode."""
+    tool = Path(os.environ["OPIS"]).parent / "tests" / "tools" / "tokenizer_tool"
+    run = subprocess.run([tool, folder], input="".join(json.dumps(q) + "\n" for q in questions), capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in run.stdout.split("\n")[:-1]]
+    assert len(answers) == len(questions)
+    wrong = []
+    for q, a in zip(questions, answers):
+        want = {"ids": theirs.encode(q, add_special_tokens=False)} if isinstance(q, str) else {"text": theirs.decode(q["ids"], skip_special_tokens=q["skip"]).replace("\0", "")}
+        if a != want:
+            wrong.append((q, a, want))
+    assert not wrong, f"{len(wrong)} of {len(questions)} differ: " + "\n".join(json.dumps(w, ensure_ascii=False) for w in wrong[:8]) + f"\n{more}"
+
+
 @pytest.mark.parametrize("plain", [False, True], ids=["folder", "vocabulary-alone"])
 @pytest.mark.parametrize("name,kind", FOLDERS, ids=[f for f, _ in FOLDERS])
 def test_same_as_transformers(name, kind, plain, tmp_path):
@@ -46,16 +60,7 @@ def test_same_as_transformers(name, kind, plain, tmp_path):
     rows = [[r.randrange(size + (3 if r.random() < 0.05 else 0)) for _ in range(r.randrange(14))] for _ in range(N)]
     rows += [theirs.encode(t, add_special_tokens=False) for t in texts[: N // 2]]
     questions = [t for t in texts] + [{"ids": row, "skip": i % 2 == 0} for i, row in enumerate(rows)]
-    tool = Path(os.environ["OPIS"]).parent / "tests" / "tools" / "tokenizer_tool"
-    run = subprocess.run([tool, tmp_path], input="".join(json.dumps(q) + "\n" for q in questions), capture_output=True, text=True, check=True)
-    answers = [json.loads(line) for line in run.stdout.split("\n")[:-1]]
-    assert len(answers) == len(questions)
-    wrong = []
-    for q, a in zip(questions, answers):
-        want = {"ids": theirs.encode(q, add_special_tokens=False)} if isinstance(q, str) else {"text": theirs.decode(q["ids"], skip_special_tokens=q["skip"]).replace("\0", "")}
-        if a != want:
-            wrong.append((q, a, want))
-    assert not wrong, f"{len(wrong)} of {len(questions)} differ: " + "\n".join(json.dumps(w) for w in wrong[:12])
+    compare(tmp_path, theirs, questions)
 
 
 @pytest.mark.parametrize("files", ["tokenizer.json", "added_tokens_decoder", "added_tokens.json"])
@@ -87,13 +92,39 @@ def test_added_tokens(name, kind, seed, files, tmp_path):
     texts = ["".join(r.choice(words) + r.choice(["", " "]) for _ in range(r.randrange(1, 10))) for _ in range(N // 4)]
     rows = [theirs.encode(t, add_special_tokens=False) for t in texts]
     questions = texts + [{"ids": row, "skip": i % 2 == 0} for i, row in enumerate(rows)]
-    tool = Path(os.environ["OPIS"]).parent / "tests" / "tools" / "tokenizer_tool"
-    run = subprocess.run([tool, tmp_path], input="".join(json.dumps(q) + "\n" for q in questions), capture_output=True, text=True, check=True)
-    answers = [json.loads(line) for line in run.stdout.split("\n")[:-1]]
-    wrong = []
-    for q, a in zip(questions, answers):
-        want = {"ids": theirs.encode(q, add_special_tokens=False)} if isinstance(q, str) else {"text": theirs.decode(q["ids"], skip_special_tokens=q["skip"])}
-        if a != want:
-            wrong.append((q, a, want))
-    flags_ = {str(i): str(t) for i, t in theirs.added_tokens_decoder.items()}
-    assert not wrong, f"{len(wrong)} of {len(questions)} differ: " + "\n".join(json.dumps(w, ensure_ascii=False) for w in wrong[:6]) + f"\n{flags_}"
+    compare(tmp_path, theirs, questions, {str(i): str(t) for i, t in theirs.added_tokens_decoder.items()})
+
+
+def settings_of(r, name):
+    """What tokenizer_config.json may say, each now and then."""
+    bert = {"do_lower_case": [True, False], "strip_accents": [None, True, False], "tokenize_chinese_chars": [True, False], "unk_token": ["[UNK]", "a", "[NEW]"], "sep_token": ["[SEP]", "##s", "<end>"]}
+    gpt2 = {"add_prefix_space": [True, False], "unk_token": ["<|endoftext|>", "<new>"], "pad_token": [None, "<pad>", "a"], "bos_token": ["<|endoftext|>", "<s>"], "errors": ["replace"]}
+    both = {"clean_up_tokenization_spaces": [True, False], "additional_special_tokens": [["<one>", "two words", "ü"]], "model_max_length": [12]}
+    return {k: r.choice(v) for k, v in ((gpt2 if name.startswith(("vit", "dino")) else bert) | both).items() if r.random() < 0.4}
+
+
+@pytest.mark.parametrize("files", ["vocabulary", "tokenizer.json", "both"])
+@pytest.mark.parametrize("seed", range(20 if os.environ.get("OPIS_INTEROP") == "full" else 5))
+@pytest.mark.parametrize("name,kind", [("vit-gpt2-bin", GPT2TokenizerFast), ("blip", BertTokenizerFast)], ids=["gpt2", "bert"])
+def test_settings(name, kind, seed, files, tmp_path):
+    """Every setting of tokenizer_config.json: beside a plain vocabulary, beside the tokenizer.json that was saved with it, and beside one that was saved with other settings."""
+    r = random.Random(f"settings {name}{seed}{files}")
+    made = kind.from_pretrained(GOLDEN / name, **settings_of(r, name))
+    made.save_pretrained(tmp_path)
+    if files == "vocabulary":
+        (tmp_path / "tokenizer.json").unlink()
+        for n in ("vocab.json", "merges.txt", "vocab.txt"):
+            if (GOLDEN / name / n).exists():
+                shutil.copy(GOLDEN / name / n, tmp_path / n)
+    if files != "tokenizer.json":
+        path = tmp_path / "tokenizer_config.json"
+        config = json.loads(path.read_text())
+        if r.random() < 0.5:
+            config.pop("added_tokens_decoder")
+        path.write_text(json.dumps({k: v for k, v in (config | settings_of(r, name)).items() if r.random() < 0.9}))
+        if r.random() < 0.3 and (tmp_path / "special_tokens_map.json").exists():
+            (tmp_path / "special_tokens_map.json").unlink()
+    theirs = kind.from_pretrained(tmp_path)
+    texts = [random_text(r) + r.choice(["", "", "<one>", " two words ", "ü", "[NEW]", "<pad>", "<s>x"]) for _ in range(N // 5)]
+    rows = [theirs.encode(t, add_special_tokens=False) for t in texts]
+    compare(tmp_path, theirs, texts + [{"ids": row, "skip": i % 2 == 0} for i, row in enumerate(rows)], (tmp_path / "tokenizer_config.json").read_text())
