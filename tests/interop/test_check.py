@@ -89,7 +89,7 @@ def lines(r, size, back, ink):
 
 def board(size, cell, a, b):
     y, x = numpy.mgrid[: size[1], : size[0]]
-    return Image.fromarray(numpy.where(((x // cell + y // cell) % 2 == 0)[..., None], a, b).astype(numpy.uint8))
+    return Image.fromarray(numpy.where(((x // cell + y // cell) % 2 == 0), a, b).astype(numpy.uint8))
 
 
 def spots(r, size, share, value, back):
