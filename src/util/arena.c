@@ -11,16 +11,18 @@ enum { BLOCK_SIZE = 256 * 1024 };
 struct arena_block {
   arena_block *next;
   size_t used, size; /* of the bytes that follow the header, which itself takes ARENA_ALIGN bytes */
+  void *whole;       /* what free takes */
 };
 
+/* All of it 0: large ones come fresh from the system, which calloc knows and does not write again what is 0 already. */
 static arena_block *block_new(size_t size)
 {
-  void *p = NULL;
-  if (size > SIZE_MAX - 2 * ARENA_ALIGN || posix_memalign(&p, ARENA_ALIGN, ARENA_ALIGN + size) != 0)
+  char *p = size > SIZE_MAX - 3 * ARENA_ALIGN ? NULL : calloc(1, size + 2 * ARENA_ALIGN);
+  if (!p)
     return NULL;
-  arena_block *b = p;
-  b->used = 0;
+  arena_block *b = (arena_block *)(void *)(p + (ARENA_ALIGN - (uintptr_t)p % ARENA_ALIGN) % ARENA_ALIGN);
   b->size = size;
+  b->whole = p;
   return b;
 }
 
@@ -60,10 +62,7 @@ void *arena_calloc(arena *a, size_t n, size_t size)
     error_nomem();
     return NULL;
   }
-  void *p = arena_alloc(a, total);
-  if (p)
-    memset(p, 0, total);
-  return p;
+  return arena_alloc(a, total);
 }
 
 char *arena_strndup(arena *a, const char *s, size_t n)
@@ -85,7 +84,7 @@ void arena_free(arena *a)
 {
   for (arena_block *b = a->blocks; b;) {
     arena_block *next = b->next;
-    free(b);
+    free(b->whole);
     b = next;
   }
   a->blocks = NULL;
