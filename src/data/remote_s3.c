@@ -170,7 +170,7 @@ typedef struct finding {
 static int find(void *user, const char *parent, const char *name, const char *text)
 {
   finding *f = user;
-  if (!f->text && text && strcmp(parent, f->parent) == 0 && strcmp(name, f->name) == 0 && !(f->text = strdup(text)))
+  if (!f->text && text && (!f->parent || strcmp(parent, f->parent) == 0) && strcmp(name, f->name) == 0 && !(f->text = strdup(text)))
     return error_nomem();
   return 0;
 }
@@ -202,6 +202,7 @@ static const struct known {
   {"NoSuchBucket", OPIS_EINVALID, "there is no such bucket at this endpoint"},
   {"NoSuchKey", OPIS_ENOTFOUND, "not there"},
   {"InvalidAccessKeyId", OPIS_EAUTH, "the service does not know this access_key_id"},
+  {"XAdminUserNotFound", OPIS_EAUTH, "the service does not know this access_key_id"}, /* Versity's */
   {"SignatureDoesNotMatch", OPIS_EAUTH, "secret_access_key does not belong to access_key_id"},
   {"ExpiredToken", OPIS_EAUTH, "session_token has run out; get new credentials"},
   {"TokenRefreshRequired", OPIS_EAUTH, "session_token has run out; get new credentials"},
@@ -230,7 +231,9 @@ int s3_failed(s3_remote *s, const char *key, const http_response *a)
     if (strcmp(known[i].code, said) == 0)
       k = &known[i];
   if (code == 0)
-    code = k ? error_set(k->error, "%s: %s (%s)", what.s, k->mend, k->code) : web_failed(what.s, a->status, why.n ? why.s : NULL);
+    code = k                     ? error_set(k->error, "%s: %s (%s)", what.s, k->mend, k->code)
+      : said && a->status == 404 ? error_set(OPIS_EIO, "%s: %s", what.s, why.s) /* something else is not there */
+                                 : web_failed(what.s, a->status, why.n ? why.s : NULL);
   free(said);
   free(words);
   strbuf_free(&what);
@@ -301,13 +304,18 @@ static int s3_put(remote *r, const char *key, int fd, uint64_t size, const remot
   char payload[SHA256_HEX];
   if (size > s->config.threshold)
     return s3_put_parts(s, key, fd, size, io);
-  int code = s3_sha256_fd(payload, fd, 0, size, key);
-  s3_call call = {
-    .method = "PUT", .key = key, .payload = payload, .headers = &s->config.put_headers, .object = true, .http = {.body_file = true, .body_fd = fd, .body_size = size}};
+  strbuf headers = STRBUF_INIT;
+  int code = s3_sum_fd(payload, &headers, fd, 0, size, key);
+  if (s->config.put_headers.n)
+    strbuf_append(&headers, s->config.put_headers.s, s->config.put_headers.n);
+  if (code == 0)
+    code = strbuf_check(&headers);
+  s3_call call = {.method = "PUT", .key = key, .payload = payload, .headers = &headers, .object = true, .http = {.body_file = true, .body_fd = fd, .body_size = size}};
   if (code == 0)
     code = s3_perform(s, &a, &call, io);
   if (code == 0 && (a.status < 200 || a.status >= 300))
     code = s3_failed(s, key, &a);
+  strbuf_free(&headers);
   http_response_free(&a);
   return code;
 }

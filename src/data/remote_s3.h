@@ -31,7 +31,7 @@ int s3_perform(s3_remote *s, http_response *a, s3_call *call, const remote_io *i
 int s3_failed(s3_remote *s, const char *key, const http_response *a);
 /* Whether the answer is the service's error of that code. */
 bool s3_is_error(const http_response *a, const char *code);
-/* A text of the answer's XML by its name, the first one; malloc'ed, NULL when it is not there. */
+/* A text of the answer's XML by its name (parent NULL: wherever it is), the first one; malloc'ed, NULL when it is not there. */
 char *s3_text(const http_response *a, const char *parent, const char *name);
 /* "prefix/key" */
 int s3_full_key(strbuf *b, const s3_remote *s, const char *key);

@@ -154,7 +154,7 @@ static int begin(sending *m)
   if (code == 0 && a.status != 200)
     code = s3_failed(m->s, m->key, &a);
   if (code == 0) {
-    char *text = s3_text(&a, "InitiateMultipartUploadResult", "UploadId");
+    char *text = s3_text(&a, NULL, "UploadId");
     if (text && *text) {
       http_put_escaped(&id, text, false);
       m->upload = strbuf_take(&id);
@@ -199,7 +199,7 @@ static int send_part(sending *m, int i)
   uint64_t size = part_size(m, i);
   web_count count = {m->io, 0};
   http_response a = HTTP_RESPONSE_INIT;
-  strbuf query = STRBUF_INIT;
+  strbuf query = STRBUF_INIT, headers = STRBUF_INIT;
   int code = 0;
   if (m->tags[i][0]) {
     const char *tag = m->tags[i] + (m->tags[i][0] == '"');
@@ -215,11 +215,12 @@ static int send_part(sending *m, int i)
   if (code == 0)
     code = strbuf_check(&query);
   if (code == 0)
-    code = s3_sha256_fd(payload, m->fd, (uint64_t)i * m->part, size, m->key);
+    code = s3_sum_fd(payload, &headers, m->fd, (uint64_t)i * m->part, size, m->key);
   s3_call call = {.method = "PUT",
     .key = m->key,
     .query = query.s,
     .payload = payload,
+    .headers = &headers,
     .object = true,
     .http = {.body_file = true, .body_fd = m->fd, .body_offset = (uint64_t)i * m->part, .body_size = size}};
   if (code == 0)
@@ -234,6 +235,7 @@ static int send_part(sending *m, int i)
       snprintf(m->tags[i], sizeof m->tags[i], "%s", tag);
   }
   strbuf_free(&query);
+  strbuf_free(&headers);
   http_response_free(&a);
   return code;
 }

@@ -1,5 +1,6 @@
 #include "data/s3_sign.h"
 
+#include "data/md5.h"
 #include "util/error.h"
 
 #include <errno.h>
@@ -27,12 +28,14 @@ int s3_sha256(char hex[SHA256_HEX], const void *bytes, size_t n)
   return 0;
 }
 
-int s3_sha256_fd(char hex[SHA256_HEX], int fd, uint64_t offset, uint64_t size, const char *what)
+int s3_sum_fd(char hex[SHA256_HEX], strbuf *headers, int fd, uint64_t offset, uint64_t size, const char *what)
 {
-  uint8_t digest[DIGEST], *piece = malloc(PIECE);
+  uint8_t digest[DIGEST], md5[MD5_SIZE], sum[32], *piece = malloc(PIECE);
   EVP_MD_CTX *c = EVP_MD_CTX_new();
+  md5_state m;
   int code = piece && c ? 0 : error_nomem();
   bool good = code == 0 && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
+  md5_start(&m);
   while (code == 0 && good && size > 0) {
     ssize_t n = pread(fd, piece, size < PIECE ? (size_t)size : PIECE, (off_t)offset);
     if (n < 0 && errno == EINTR)
@@ -41,18 +44,23 @@ int s3_sha256_fd(char hex[SHA256_HEX], int fd, uint64_t offset, uint64_t size, c
       code = n < 0 ? error_set_errno("%s", what) : error_set(OPIS_EIO, "%s: became shorter meanwhile", what);
     else {
       good = EVP_DigestUpdate(c, piece, (size_t)n) == 1;
+      md5_add(&m, piece, (size_t)n);
       offset += (uint64_t)n;
       size -= (uint64_t)n;
     }
   }
+  md5_end(&m, md5);
   good = good && EVP_DigestFinal_ex(c, digest, NULL) == 1;
   EVP_MD_CTX_free(c);
   free(piece);
   if (code == 0 && !good)
     code = error_set(OPIS_EINTERNAL, "libcrypto has no SHA-256");
-  if (code == 0)
-    to_hex(hex, digest);
-  return code;
+  if (code < 0)
+    return code;
+  to_hex(hex, digest);
+  EVP_EncodeBlock(sum, md5, MD5_SIZE);
+  strbuf_printf(headers, "content-md5: %s%c", (const char *)sum, '\0');
+  return strbuf_check(headers);
 }
 
 static bool hmac(uint8_t out[DIGEST], const uint8_t *key, size_t n, const char *text)

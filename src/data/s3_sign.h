@@ -27,8 +27,9 @@ typedef struct s3_signing {
 /* Appends what the request must carry: "name: value\0" for x-amz-date and the like, s->headers, and Authorization. */
 int s3_sign(strbuf *out, const s3_signing *s);
 
-/* SHA-256 in hexadecimal, of bytes or of a piece of a file. */
+/* SHA-256 in hexadecimal. */
 int s3_sha256(char hex[SHA256_HEX], const void *bytes, size_t n);
-int s3_sha256_fd(char hex[SHA256_HEX], int fd, uint64_t offset, uint64_t size, const char *what);
+/* The same of a piece of a file; and, appended to `headers`, "content-md5: …", as some services look only at that. */
+int s3_sum_fd(char hex[SHA256_HEX], strbuf *headers, int fd, uint64_t offset, uint64_t size, const char *what);
 
 #endif

@@ -164,7 +164,7 @@ static int judge(transfer *t)
   if (!t->keep)
     return 0;
   t->total = length >= 0 ? (uint64_t)length : 0;
-  if (status == 206 && t->asked > 0) {
+  if (t->asked > 0 && (status == 206 || http_header(t->response, "Content-Range"))) { /* some servers send a range under 200 */
     if (!begins_at(t->response, t->asked, &t->total))
       return fail(t, error_set(OPIS_EFORMAT, "%s: the answer to a range begins elsewhere", t->request->url));
     t->at = t->asked;

@@ -1,5 +1,6 @@
 """Servers for the tests of remotes: real ones (rclone's, from Debian), a folder over HTTP, and a proxy between that does what bad networks and tired services do."""
 import base64
+import collections
 import contextlib
 import hashlib
 import http.client
@@ -110,15 +111,18 @@ def basic(user, password):
 
 
 class Fault:
-    """What a request meets: a status in place of the answer, a wait before it, the connection cut before it or in the middle of its body; or a changed body."""
+    """What a request meets: a status in place of the answer, a wait before it, the connection cut before it or in the middle of its body; or (change) what is sent arrives otherwise."""
 
-    def __init__(self, status=None, wait=0, cut=None, body=b"", headers=()):
-        self.status, self.wait, self.cut, self.body, self.headers = status, wait, cut, body, headers
+    def __init__(self, status=None, wait=0, cut=None, body=b"", headers=(), change=False):
+        self.status, self.wait, self.cut, self.body, self.headers, self.change = status, wait, cut, body, headers, change
+
+
+Request = collections.namedtuple("Request", "method path n headers")
 
 
 @contextlib.contextmanager
 def proxy(port, rule):
-    """Between a client and a server on `port`. rule(method, path, number of the request) gives a Fault or None. Yields the proxy's port and the list of requests seen."""
+    """Between a client and a server on `port`. rule(request) gives a Fault or None. Yields the proxy's port and the list of requests seen."""
     seen = []
     lock = threading.Lock()
 
@@ -130,9 +134,11 @@ def proxy(port, rule):
 
         def any(self):
             with lock:
-                seen.append((self.command, self.path))
-                fault = rule(self.command, self.path, len(seen))
+                seen.append(Request(self.command, self.path, len(seen) + 1, self.headers))
+                fault = rule(seen[-1])
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if fault and fault.change:
+                body = body[:-1] + bytes([body[-1] ^ 1])
             if fault and fault.wait:
                 time.sleep(fault.wait)
             if fault and fault.cut == 0:

@@ -213,7 +213,7 @@ def test_rclone_is_not_installed(golden):
 def test_webdav_that_is_tired(golden, tmp_path):
     golden.ok("add", "data")
     with rclone_serve("webdav", tmp_path / "store", USER, PASSWORD) as port:
-        with proxy(port, lambda method, path, n: Fault(503) if n % 9 == 4 else Fault(cut=0) if n % 17 == 6 else None) as (own, seen):
+        with proxy(port, lambda q: Fault(503) if q.n % 9 == 4 else Fault(cut=0) if q.n % 17 == 6 else None) as (own, seen):
             use(golden, f"webdav://127.0.0.1:{own}/x", user=USER, password=PASSWORD)
             golden.ok("push", "-j", "2")
             assert len(seen) > 14
@@ -306,10 +306,10 @@ def test_http_that_is_tired(published, tmp_path):
     published.ok("push")
     met = {}
 
-    def rule(method, path, _):
+    def rule(q):
         """Every object: busy, then cut off after 1 MB, then there."""
-        met[path] = met.get(path, 0) + 1
-        return {1: Fault(503, headers=[("Retry-After", "0")]), 2: Fault(cut=1_000_000)}.get(met[path])
+        met[q.path] = met.get(q.path, 0) + 1
+        return {1: Fault(503, headers=[("Retry-After", "0")]), 2: Fault(cut=1_000_000)}.get(met[q.path])
 
     with files(published.store) as port, proxy(port, rule) as (own, seen):
         other = http_clone(published, tmp_path / "repo2", own)
@@ -319,7 +319,7 @@ def test_http_that_is_tired(published, tmp_path):
 
 
 def test_http_server_is_away(published, tmp_path):
-    with files(published.store, None) as port, proxy(port, lambda *_: Fault(500, headers=[("Retry-After", "0")])) as (own, _):
+    with files(published.store, None) as port, proxy(port, lambda _: Fault(500, headers=[("Retry-After", "0")])) as (own, _):
         other = http_clone(published, tmp_path / "repo2", own)
         assert "500" in other.fails("pull")
         assert GOLDEN_DIR not in other.objects()
