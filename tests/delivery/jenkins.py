@@ -23,10 +23,12 @@ JAVA = {"JAVA_HOME": "/usr/lib/jvm/default-java", "JAVA_OPTS": "-Dfile.encoding=
 
 class Run:
     def __init__(self, folder, *options, file=FILE, timeout=600):
-        done = subprocess.run(["groovy", ROOT / "tests/delivery/jenkins_mock.groovy", file, folder, *map(str, options)], capture_output=True, text=True, timeout=timeout, env={**CLEAN, **JAVA})
-        self.status, self.err = done.returncode, done.stderr
-        self.events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        self.text = done.stdout
+        # a file beside the workspace: a long run can be watched
+        log = folder.with_name(folder.name + ".log")
+        with open(log, "w") as out:
+            done = subprocess.run(["groovy", ROOT / "tests/delivery/jenkins_mock.groovy", file, folder, *map(str, options)], stdout=out, stderr=subprocess.PIPE, text=True, timeout=timeout, env={**CLEAN, **JAVA})
+        self.status, self.err, self.text = done.returncode, done.stderr, log.read_text()
+        self.events = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
 
     def all(self, key, stage=None):
         return [e[key] for e in self.events if key in e and (stage is None or e.get("stage") == stage)]

@@ -7,7 +7,7 @@ def test_every_step_runs_in_a_clean_clone(tmp_path):
     workspace.mkdir()
     artifacts.mkdir()
     (workspace / "left-over").write_text("of the run before")
-    run = Run(workspace, "--scm", ROOT, "--artifacts", artifacts, timeout=3600)
+    run = Run(workspace, "--scm", ROOT, "--artifacts", artifacts, timeout=7200)
     output = "\n".join(run.all("output")[-60:])
     assert run.status == 0 and run.all("result") == ["SUCCESS"], output + run.err
     assert run.begun == STAGES
