@@ -34,8 +34,9 @@ static const char style[] =
   "figure "
   "img,.nothing{display:block;width:100%;height:10rem;object-fit:contain;background:var(--soft);border-radius:6px}.nothing{display:flex;align-items:center;justify-content:center;"
   "color:var(--quiet);font-size:.85rem}"
-  "figcaption{font-size:.84rem;line-height:1.4;margin-top:.4rem;overflow-wrap:anywhere}figcaption .name{display:block;font-weight:600}figcaption .note{display:block}"
-  ".group{display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.9rem;border:1px solid var(--line);border-radius:8px;padding:.9rem;margin:.8rem 0}"
+  "figcaption{font-size:.84rem;line-height:1.4;margin-top:.4rem;overflow-wrap:anywhere}figcaption .name{display:block;font-weight:500}figcaption .note{display:block}"
+  ".group{display:inline-flex;flex-wrap:wrap;gap:.9rem;border:1px solid var(--line);border-radius:8px;padding:.9rem;margin:.4rem .8rem .4rem 0;vertical-align:top}.group "
+  "figure{width:11.5rem}"
   "svg{display:block;width:100%;max-width:30rem;height:auto}svg .bar{fill:var(--bar)}svg .line{fill:none;stroke:var(--other);stroke-width:2;stroke-linejoin:round}svg "
   ".axis{stroke:var(--line)}"
   "svg text{font-size:16px;fill:var(--quiet)}details{margin:.7rem 0}summary{cursor:pointer;color:var(--quiet)}@media print{details{display:none}.group,figure{break-inside:avoid}}";
