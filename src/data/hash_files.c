@@ -63,42 +63,28 @@ static int read_small(int fd, uint8_t *buffer, size_t size, size_t *n, const cha
 }
 
 /* The file that was just hashed becomes the object itself: no byte is copied. Only where the cache links hard (or by symbolic links) anyway, and nobody else has the file. */
-static int store_by_link(job *j, int fd, tree_entry *e, const char *path, const oid *o, bool *done)
+static int store_by_link(job *j, int fd, tree_entry *e, const oid *o, bool *done)
 {
-  odb *db = j->store;
-  odb_temporary t;
-  struct stat st;
+  const odb *db = j->store;
   *done = false;
-  if ((db->types[0] != LINK_HARD && db->types[0] != LINK_SYMBOLIC) || e->links != 1 || (e->flags & (TREE_SYMLINK | TREE_EXECUTABLE)) ||
-    e->size == 0) /* an object has mode 0444: it would take the execute bit away */
+  if ((db->types[0] != LINK_HARD && db->types[0] != LINK_SYMBOLIC) || e->links != 1 || e->size == 0)
     return 0;
-  int code = odb_new(&t, db);
-  if (code < 0)
-    return code;
-  unlinkat(db->fd, t.name, 0);
-  if (linkat(j->folder, path, db->fd, t.name, 0) != 0) { /* another file system */
-    close(t.fd);
+  if (e->flags & (TREE_SYMLINK | TREE_EXECUTABLE)) /* an object has mode 0444: it would take the execute bit away */
     return 0;
-  }
-  close(t.fd);
-  t.fd = dup(fd);
-  if (t.fd < 0 || fstat(fd, &st) != 0 || (uint64_t)st.st_ino != e->inode) {
-    odb_drop(&t, db);
-    return 0;
-  }
-  *done = true;
-  e->links = 2;
-  return odb_keep(&t, db, o);
+  int code = odb_link(j->store, o, fd, done);
+  if (*done)
+    e->links = 2;
+  return code;
 }
 
-static int store_small(job *j, int fd, tree_entry *e, const char *path, const uint8_t *bytes, size_t n)
+static int store_small(job *j, int fd, tree_entry *e, const uint8_t *bytes, size_t n)
 {
   oid o = {.dir = false};
   bool linked;
   memcpy(o.md5, e->md5, MD5_SIZE);
   if (odb_has(j->store, &o))
     return 0;
-  int code = store_by_link(j, fd, e, path, &o, &linked);
+  int code = store_by_link(j, fd, e, &o, &linked);
   if (code < 0 || linked)
     return code;
   return odb_write(j->store, &o, bytes, n);
@@ -116,7 +102,7 @@ static int store_large(job *j, int fd, tree_entry *e, const char *path)
     memcpy(o.md5, e->md5, MD5_SIZE);
     if (code < 0 || odb_has(j->store, &o))
       return code;
-    code = store_by_link(j, fd, e, path, &o, &linked);
+    code = store_by_link(j, fd, e, &o, &linked);
     if (code < 0 || linked)
       return code;
     if (lseek(fd, 0, SEEK_SET) != 0)
@@ -181,7 +167,7 @@ static int one_try(job *j, tree_entry *e, const char *path, uint8_t *buffer, boo
   *stable = code == 0 && before.st_size == after.st_size && before.st_mtim.tv_sec == after.st_mtim.tv_sec && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec &&
     (before.st_size >= SMALL || (off_t)n == before.st_size);
   if (*stable && j->store && before.st_size < SMALL)
-    code = store_small(j, fd, e, path, buffer, n);
+    code = store_small(j, fd, e, buffer, n);
   close(fd);
   return code;
 }

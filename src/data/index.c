@@ -1,5 +1,5 @@
-/* The format: "opisidx1", the number of entries (8 bytes), the output's path with its length (4 bytes), then the entries sorted by path: how many bytes of the path before it shares (1), how many follow
- * (2), these, inode, time, size (8 each), md5 (16); "end." Numbers are in the byte order of the machine. */
+/* The format: "opisidx2", the number of entries (8 bytes), the output's path with its length (4 bytes), then the entries sorted by path: how many bytes of the path before it shares (1), how many follow
+ * (2), these, inode, time, size (8 each), md5 (16); a sum of everything before it (8); "end." Numbers are in the byte order of the machine. */
 #include "data/index.h"
 
 #include "util/error.h"
@@ -16,8 +16,22 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIXED = 40, SHARED_MOST = 255, REST_MOST = 65535, TICK = 20 * 1000 * 1000 };
-static const char magic[8] = "opisidx1", final[4] = "end.";
+enum { FIXED = 40, SHARED_MOST = 255, REST_MOST = 65535, TICK = 20 * 1000 * 1000, PIECE = 64 * 1024 };
+static const char magic[8] = "opisidx2", final[4] = "end.";
+
+/* Against blocks that never reached the disk, not against anybody's intent. */
+static uint64_t add_to_sum(uint64_t sum, const uint8_t *bytes, size_t n)
+{
+  uint64_t word;
+  for (; n >= 8; n -= 8, bytes += 8) {
+    memcpy(&word, bytes, 8);
+    sum = (sum ^ word) * 0x9E3779B97F4A7C15U;
+    sum ^= sum >> 29;
+  }
+  for (; n; n--)
+    sum = (sum ^ *bytes++) * 0x100000001B3U;
+  return sum;
+}
 
 bool index_racy(int64_t mtime)
 {
@@ -74,15 +88,23 @@ static bool advance(cursor *c)
 static bool begin(cursor *c, const file_map *m, const char *rel)
 {
   uint32_t n;
+  uint64_t sum = 0, written;
   *c = (cursor){.p = m->data, .end = m->data + m->size};
-  if (m->size < 24 || memcmp(c->p, magic, 8) != 0 || memcmp(c->end - 4, final, 4) != 0)
+  if (m->size < 32 || memcmp(c->p, magic, 8) != 0 || memcmp(c->end - 4, final, 4) != 0)
+    return false;
+  for (size_t at = 0, all = m->size - 12, part; at < all; at += part) { /* in the pieces that it was written in */
+    part = all - at < PIECE ? all - at : PIECE;
+    sum = add_to_sum(sum, c->p + at, part);
+  }
+  memcpy(&written, c->end - 12, 8);
+  if (sum != written)
     return false;
   memcpy(&c->left, c->p + 8, 8);
   memcpy(&n, c->p + 16, 4);
-  if (n != strlen(rel) || m->size - 24 < n || memcmp(c->p + 20, rel, n) != 0)
+  if (n != strlen(rel) || m->size - 32 < n || memcmp(c->p + 20, rel, n) != 0)
     return false;
   c->p += 20 + n;
-  c->end -= 4;
+  c->end -= 12;
   return true;
 }
 
@@ -134,11 +156,13 @@ typedef struct writer {
   int fd, code;
   const char *what;
   size_t n;
-  uint8_t bytes[64 * 1024];
+  uint64_t sum;
+  uint8_t bytes[PIECE];
 } writer;
 
 static void flush(writer *w)
 {
+  w->sum = add_to_sum(w->sum, w->bytes, w->n);
   if (w->code == 0 && w->n)
     w->code = file_write_all(w->fd, w->bytes, w->n, w->what);
   w->n = 0;
@@ -146,14 +170,16 @@ static void flush(writer *w)
 
 static void put(writer *w, const void *bytes, size_t n)
 {
-  if (n > sizeof w->bytes - w->n)
-    flush(w);
-  if (n > sizeof w->bytes) {
-    w->code = w->code < 0 ? w->code : error_set(OPIS_ELIMIT, "%s: a path is too long", w->what);
-    return;
+  const uint8_t *p = bytes;
+  while (n) {
+    size_t part = n < PIECE - w->n ? n : PIECE - w->n;
+    memcpy(w->bytes + w->n, p, part);
+    w->n += part;
+    p += part;
+    n -= part;
+    if (w->n == PIECE)
+      flush(w);
   }
-  memcpy(w->bytes + w->n, bytes, n);
-  w->n += n;
 }
 
 int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
@@ -204,8 +230,11 @@ int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
     put(w, e->md5, MD5_SIZE);
     before = e->path;
   }
-  put(w, final, 4);
   flush(w);
+  if (w->code == 0)
+    w->code = file_write_all(w->fd, &w->sum, sizeof w->sum, w->what);
+  if (w->code == 0)
+    w->code = file_write_all(w->fd, final, sizeof final, w->what);
   code = w->code;
   free(w);
   if (code < 0) {

@@ -275,6 +275,28 @@ int odb_keep(odb_temporary *t, odb *db, const oid *o)
   return 0;
 }
 
+int odb_link(odb *db, const oid *o, int fd, bool *done)
+{
+  char key[OID_KEY], folder[3], self[40];
+  int code = prepare(db), linked;
+  *done = false;
+  if (code < 0)
+    return code;
+  odb_key(key, o);
+  snprintf(folder, sizeof folder, "%.2s", key);
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* a path could have another file by now */
+  linked = linkat(AT_FDCWD, self, db->fd, key, AT_SYMLINK_FOLLOW);
+  if (linked != 0 && errno == ENOENT && make_folder(db, folder) == 0)
+    linked = linkat(AT_FDCWD, self, db->fd, key, AT_SYMLINK_FOLLOW);
+  if (linked != 0)
+    return 0; /* another file system, too many links, or somebody else's file */
+  *done = true;
+  if (fchmod(fd, 0444) != 0 && errno != EPERM && errno != EOPNOTSUPP) /* until here, the object counts as one that must be hashed first */
+    code = error_set_errno("%s/%s", db->path, key);
+  atomic_fetch_add_explicit(&db->stored, 1, memory_order_relaxed);
+  return code;
+}
+
 int odb_write(odb *db, const oid *o, const void *bytes, size_t n)
 {
   odb_temporary t;

@@ -65,6 +65,8 @@ typedef struct odb_temporary {
 int odb_new(odb_temporary *t, odb *db);
 int odb_keep(odb_temporary *t, odb *db, const oid *o);
 void odb_drop(odb_temporary *t, odb *db);
+/* The open file itself becomes the object, by a link; *done is false where that does not work. */
+int odb_link(odb *db, const oid *o, int fd, bool *done);
 int odb_write(odb *db, const oid *o, const void *bytes, size_t n); /* a whole object from memory */
 
 /* Call before a file that names the objects appears: what was stored is on the disk, or noted as not yet there (settle.h). */

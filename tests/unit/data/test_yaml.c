@@ -1,0 +1,105 @@
+/* Stage files edited in place: what is not edited stays byte for byte. And strings as ruamel.yaml writes them. */
+#include "data/stage.h"
+#include "data/yaml.h"
+
+#include "../cmocka_all.h"
+#include "util/error.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char before[] = "# about the whole\nmd5: 0123  # unknown here\nouts:\n# about the first\n- md5: d4346a2f8156c564d0082350690d3557   # old\n  size: 15\n  hash: md5\n  "
+                             "path: 'a b'  # its name\n  labels: [x, y]\n"
+                             "  meta:\n    deep: {k: v}\n- path: other\n  md5: d41d8cd98f00b204e9800998ecf8427e\nmeta:\n  mine: yes\n";
+
+static void edits_keep_comments_and_unknown_keys(void **state)
+{
+  static const struct {
+    const char *key, *value, *taken, *given;
+  } cases[] = {
+    {"md5", "d41d8cd98f00b204e9800998ecf8427e", "d4346a2f8156c564d0082350690d3557   # old", "d41d8cd98f00b204e9800998ecf8427e   # old"},
+    {"size", "0", "size: 15", "size: 0"},
+    {"size", NULL, "  size: 15\n", ""},
+    {"path", "c", "'a b'", "c"},
+    {"labels", NULL, "  labels: [x, y]\n", ""},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    strbuf b = STRBUF_INIT, want = STRBUF_INIT;
+    const char *at = strstr(before, cases[i].taken);
+    strbuf_puts(&b, before);
+    strbuf_append(&want, before, (size_t)(at - before));
+    strbuf_puts(&want, cases[i].given);
+    strbuf_puts(&want, at + strlen(cases[i].taken));
+    assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#0", NULL}, cases[i].key, cases[i].value, "test"), 0);
+    assert_string_equal(b.s, want.s);
+    strbuf_free(&b);
+    strbuf_free(&want);
+  }
+}
+
+static void new_keys_go_to_the_end(void **state)
+{
+  (void)state;
+  strbuf b = STRBUF_INIT;
+  yaml_node *node;
+  strbuf_puts(&b, before);
+  assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#1", NULL}, "size", "3", "test"), 0);
+  assert_int_equal(yaml_parse(&node, b.s, b.n, "test"), 0);
+  const yaml_node *outs = yaml_get(node, "outs");
+  assert_int_equal(outs->n, 2);
+  assert_int_equal(yaml_int(outs->items[1], "size", -1), 3);
+  assert_string_equal(yaml_text(outs->items[0], "path"), "a b");
+  assert_non_null(strstr(b.s, "# about the first"));
+  assert_non_null(strstr(b.s, "# its name"));
+  yaml_node_free(node);
+  strbuf_free(&b);
+}
+
+static void strings_as_ruamel_writes_them(void **state)
+{
+  static const char *const plain[] = {"yes", "On", "12:30", "a,b", "a#b", "\xC3\xA9.png"},
+                           *const quoted[] = {"123", "010", "1e3", "0x1f", "1.5", "null", "~", "true", "2024-01-01", "a: b", "a #b", "- a", "x ", "#a", "*a", "&a", "!a", "%a",
+                             "@a", "{a", "[a", "|a", ">a", "`a"};
+  (void)state;
+  for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+    strbuf b = STRBUF_INIT;
+    assert_int_equal(yaml_put_string(&b, plain[i], 7, 4), 0);
+    assert_string_equal(b.s + 1, plain[i]);
+    strbuf_free(&b);
+  }
+  for (size_t i = 0; i < sizeof quoted / sizeof *quoted; i++) {
+    strbuf b = STRBUF_INIT, want = STRBUF_INIT;
+    strbuf_printf(&want, " '%s'", quoted[i]);
+    assert_int_equal(yaml_put_string(&b, quoted[i], 7, 4), 0);
+    assert_string_equal(b.s, want.s);
+    strbuf_free(&b);
+    strbuf_free(&want);
+  }
+}
+
+static void refuses_what_is_no_stage_file(void **state)
+{
+  static const char *const wrong[] = {"outs: [", "outs: 1", "outs:\n- 1", "- a", "outs:\n- md5: x\n  path: a", "outs:\n- path: ../../a",
+    "outs:\n- path: /etc/passwd\n  md5: 5d41402abc4b2a76b9719d911017c592", "a: &x [*x]", "outs:\n- md5: 5d41402abc4b2a76b9719d911017c592"};
+  (void)state;
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    stage *s = NULL;
+    int code = stage_parse(&s, "a.dvc", wrong[i], strlen(wrong[i]));
+    if (code == 0) { /* then nothing of it may lead out of the repository */
+      for (size_t k = 0; k < s->n_outs; k++)
+        assert_true(!s->outs[k].path || (s->outs[k].path[0] != '/' && strncmp(s->outs[k].path, "..", 2) != 0));
+      stage_free(s);
+    }
+  }
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(edits_keep_comments_and_unknown_keys),
+    cmocka_unit_test(new_keys_go_to_the_end),
+    cmocka_unit_test(strings_as_ruamel_writes_them),
+    cmocka_unit_test(refuses_what_is_no_stage_file),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
