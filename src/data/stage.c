@@ -171,6 +171,8 @@ static int set_wdir(stage *s, const char *wdir)
 {
   if (!wdir || strcmp(wdir, ".") == 0)
     return 0;
+  if (wdir[0] == '/')
+    return error_set(OPIS_EINVALID, "%s: wdir '%s' is no path inside of the repository; make it relative to the file", s->file, wdir);
   char *at = path_normal(s->wdir, wdir);
   if (!at)
     return error_prefix(OPIS_EINVALID, "%s: wdir", s->file);
