@@ -1,4 +1,5 @@
-/* DVC's locks: one file that every command holds (flock, " PID\n" inside), and a table of paths that running pipelines read and write. */
+/* DVC's locks: one file that every command holds (flock, " PID\n" inside; with core.hardlink_lock, for file systems without flock, a file that exists as long as it is held), and a table of paths that
+ * running pipelines read and write. */
 #include "data/repo.h"
 
 #include "util/clock.h"
@@ -16,51 +17,127 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WAIT_SECONDS = 3, LARGEST_TABLE = 16 << 20 };
+enum { WAIT_SECONDS = 3, LARGEST_TABLE = 16 << 20, LARGEST_CLAIM = 64 * 1024, HOLD_SECONDS = 365 * 24 * 3600 /* DVC's */ };
 
-int lock_take(repo *r)
+static int wait_a_little(const repo *r, double start, const char *path, const char *holder)
 {
-  char *folder = NULL, *path = NULL, pid[32] = "";
+  if (clock_seconds() - start > WAIT_SECONDS)
+    return error_set(OPIS_EBUSY, "%s: another opis or DVC (process %s) is at work in this repository; wait for it to end", path, *holder ? holder : "unknown");
+  nanosleep(&(struct timespec){0, 50 * 1000 * 1000}, NULL);
+  return repo_check_cancelled(r);
+}
+
+static int take_flock(repo *r, const char *path)
+{
+  char pid[32] = "";
   int code = 0;
-  if (asprintf(&folder, "%s/tmp", r->dvc) < 0 || asprintf(&path, "%s/tmp/lock", r->dvc) < 0)
-    return error_nomem();
-  code = file_make_folders(folder, 0777);
-  r->lock = code < 0 ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (code == 0 && r->lock < 0)
-    code = error_set_errno("%s", path);
+  r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (r->lock < 0)
+    return error_set_errno("%s", path);
   double start = clock_seconds();
   while (code == 0 && flock(r->lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
-      code = error_set_errno("%s", path);
-    else if (clock_seconds() - start > WAIT_SECONDS) {
-      ssize_t n = pread(r->lock, pid, sizeof pid - 1, 0);
-      pid[n > 0 ? n : 0] = '\0';
-      pid[strspn(pid, "0123456789 ")] = '\0';
-      code = error_set(OPIS_EBUSY, "%s: another opis or DVC (process %s) is at work in this repository; wait for it to end", path, pid[0] ? pid : "unknown");
-    } else
-      nanosleep(&(struct timespec){0, 50 * 1000 * 1000}, NULL);
-    if (code == 0 && repo_cancelled(r))
-      code = repo_check_cancelled(r);
+      return error_set_errno("%s", path);
+    ssize_t n = pread(r->lock, pid, sizeof pid - 1, 0);
+    pid[n > 0 ? n : 0] = '\0';
+    pid[strspn(pid, "0123456789 ")] = '\0';
+    code = wait_a_little(r, start, path, pid + strspn(pid, " "));
   }
-  if (code == 0) {
-    int n = snprintf(pid, sizeof pid, " %ld\n", (long)getpid());
-    if (pwrite(r->lock, pid, (size_t)n, 0) != n || ftruncate(r->lock, n) != 0)
-      code = error_set_errno("%s", path);
+  if (code < 0)
+    return code;
+  int n = snprintf(pid, sizeof pid, " %ld\n", (long)getpid());
+  return pwrite(r->lock, pid, (size_t)n, 0) != n || ftruncate(r->lock, n) != 0 ? error_set_errno("%s", path) : 0;
+}
+
+/* The process that holds a lock of opis's on this machine, 0 when it is another's. */
+static long opis_holder(const char *content, const char *mark)
+{
+  const char *at = strstr(content, mark);
+  return at ? strtol(at + strlen(mark), NULL, 10) : 0;
+}
+
+/* As DVC does it: a file of our own, whose time says how long it holds, is linked to the lock's name. */
+static int take_link(repo *r, const char *path)
+{
+  char host[256] = "", mark[300];
+  int code = 0;
+  gethostname(host, sizeof host - 1);
+  snprintf(mark, sizeof mark, "/opis-%s-", host);
+  if (asprintf(&r->claim, "%s/tmp%s%ld.lock", r->dvc, mark, (long)getpid()) < 0) {
+    r->claim = NULL;
+    return error_nomem();
   }
+  code = file_replace(r->claim, r->claim, strlen(r->claim), 0666, false);
+  struct timespec until[2] = {{.tv_sec = time(NULL) + HOLD_SECONDS}, {.tv_sec = time(NULL) + HOLD_SECONDS}};
+  if (code == 0 && utimensat(AT_FDCWD, r->claim, until, 0) != 0)
+    code = error_set_errno("%s", r->claim);
+  double start = clock_seconds();
+  while (code == 0 && link(r->claim, path) != 0) {
+    char *content = NULL, holder[32] = "";
+    size_t n;
+    struct stat st;
+    if (errno != EEXIST) {
+      code = error_set_errno("%s", path);
+      break;
+    }
+    long pid = file_read(&content, &n, path, LARGEST_CLAIM) == 0 ? opis_holder(content, mark) : 0;
+    bool dead = pid > 0 && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH));
+    if (dead || (stat(path, &st) == 0 && st.st_mtime < time(NULL))) {
+      unlink(path);
+      if (dead && strcmp(content, r->claim) != 0)
+        unlink(content);
+    } else {
+      if (pid)
+        snprintf(holder, sizeof holder, "%ld", pid);
+      code = wait_a_little(r, start, path, holder);
+    }
+    free(content);
+  }
+  if (code < 0) {
+    unlink(r->claim);
+    free(r->claim);
+    r->claim = NULL;
+  }
+  return code;
+}
+
+static int lock_path(char **path, const repo *r)
+{
+  return asprintf(path, "%s/tmp/lock", r->dvc) < 0 ? error_nomem() : 0;
+}
+
+int lock_take(repo *r)
+{
+  char *folder = NULL, *path = NULL;
+  if (asprintf(&folder, "%s/tmp", r->dvc) < 0)
+    return error_nomem();
+  int code = file_make_folders(folder, 0777);
+  free(folder);
+  if (code == 0)
+    code = lock_path(&path, r);
+  if (code == 0)
+    code = config_true(&r->config, "core", "hardlink_lock", false) ? take_link(r, path) : take_flock(r, path);
   if (code < 0 && r->lock >= 0) {
     close(r->lock);
     r->lock = -1;
   }
-  free(folder);
   free(path);
   return code;
 }
 
 void lock_release(repo *r)
 {
+  char *path;
   if (r->lock >= 0)
     close(r->lock); /* takes the flock along */
   r->lock = -1;
+  if (r->claim && lock_path(&path, r) == 0) {
+    unlink(path);
+    unlink(r->claim);
+    free(path);
+  }
+  free(r->claim);
+  r->claim = NULL;
 }
 
 static bool overlap(const char *a, const char *b)

@@ -208,10 +208,12 @@ static int prepare(odb *db)
       db->prepared = true;
     }
   }
-  if (code == 0 && !atomic_load(&db->noted)) {
+  for (int attempt = 0; code == 0 && !atomic_load(&db->noted); attempt++) {
     code = make_folder(db, ODB_TEMPORARY);
     if (code == 0)
       code = settle_note(db);
+    if (code == OPIS_ENOTFOUND && attempt < 10) /* another process was done, and took the folder away */
+      code = 0;
   }
   pthread_mutex_unlock(&db->lock);
   return code;

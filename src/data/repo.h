@@ -32,6 +32,7 @@ typedef struct repo {
   repo_hooks hooks;
   bool dvc_there; /* there is a .dvc */
   int lock;       /* descriptor of .dvc/tmp/lock, -1 */
+  char *claim;    /* with core.hardlink_lock: the file that the lock is a link of */
   char *git_root; /* the work tree around it, NULL without git (or core.no_scm) */
   git *git;       /* opened when first needed (repo_git) */
   char **touched; /* files for git add */
