@@ -250,6 +250,14 @@ static void fish_one(FILE *out, const cli_command *c, const char *path)
     quoted(out, o->help, "");
     fputs("'\n", out);
   }
+  fprintf(out, "complete -c opis -n '%s' -l help -d 'print this and exit'\n", condition);
+  if (c->operand_completion == CLI_COMPLETE_COMMAND)
+    for (const cli_command *const *k = cli_commands; *k; k++)
+      fprintf(out, "complete -c opis -f -n '%s' -a %s\n", condition, (*k)->name);
+  else if (c->operand_completion == CLI_COMPLETE_MODEL)
+    fprintf(out, "complete -c opis -n '%s' -a '(opis model list 2>/dev/null | cut -f1)'\n", condition);
+  else if (c->operand_completion == CLI_COMPLETE_REVISION)
+    fprintf(out, "complete -c opis -f -n '%s' -a '(git for-each-ref --format=\"%%(refname:short)\" 2>/dev/null)'\n", condition);
 }
 
 static void fish(FILE *out)

@@ -5,10 +5,10 @@
 #include <opis/opis.h>
 #include <string.h>
 
-/* Text as roff: backslashes and leading dots escaped, dashes kept as dashes. */
+/* Text as roff: backslashes and leading dots escaped, dashes kept as dashes; each sentence begins a line, so that roff spaces it as its own habit is. */
 static void text(FILE *out, const char *s)
 {
-  bool start = true;
+  bool start = true, sentence = false;
   for (; *s; s++) {
     if (start && (*s == '.' || *s == '\''))
       fputs("\\&", out);
@@ -16,9 +16,12 @@ static void text(FILE *out, const char *s)
       fputs("\\e", out);
     else if (*s == '-')
       fputs("\\-", out);
+    else if (*s == ' ' && sentence)
+      fputc('\n', out);
     else
       fputc(*s, out);
-    start = *s == '\n';
+    start = *s == '\n' || (*s == ' ' && sentence);
+    sentence = (*s == '.' || *s == '!' || *s == '?' || (*s == ')' && sentence)) && !start;
   }
 }
 
