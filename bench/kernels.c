@@ -1,4 +1,4 @@
-/* Speed of the packed linear layers on the shapes of ViT-B and GPT-2, for every kind of kernel that this processor has: GFLOP/s (f32) or GOP/s (q8), the best of many runs.
+/* Speed of the packed linear layers on the shapes of ViT-B and GPT-2, for every kind of kernel that this processor has: GFLOP/s (f32) or GOP/s (q8; q8w: for rows by the hundred), the best of many runs.
  *   build/bench/kernels [threads] */
 #include "nn/context.h"
 
@@ -15,7 +15,8 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-  static const char *const kinds[] = {"generic", "avx2", "avx512", "avx512vnni", "neon", "neon-dotprod"};
+  static const char *const kinds[] = {"generic", "avx2", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"};
+  static const char *const names[] = {"f32", "q8 ", "q8w"};
   static const struct {
     int M, N, K;
   } shapes[] = {{197, 2304, 768}, {197, 3072, 768}, {197, 768, 3072}, {4, 3072, 768}, {4, 50257, 768}, {1, 3072, 768}, {16384, 96, 16}, {1024, 528, 88}, {64, 1280, 352}};
@@ -31,12 +32,12 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < (size_t)M * (size_t)K; i++)
       x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     tensor t = {.name = "w", .type = TENSOR_F32, .n_dims = 2, .dims = {N, K}, .data = w, .size = (size_t)N * (size_t)K * 4};
-    for (int q8 = 0; q8 < 2; q8++) {
+    for (nn_weights type = NN_F32; type <= NN_Q8_WIDE; type++) {
       arena a = ARENA_INIT;
       nn_linear *l;
-      if (nn_linear_pack(&l, &a, &(nn_linear_source){&t, false, 0, 0, NULL}, 1, q8) < 0)
+      if (nn_linear_pack(&l, &a, &(nn_linear_source){&t, false, 0, 0, NULL}, 1, type) < 0)
         return 1;
-      printf("%5d x %5d x %4d %s", M, N, K, q8 ? "q8 " : "f32");
+      printf("%5d x %5d x %4d %s", M, N, K, names[type]);
       for (size_t k = 1; k < sizeof kinds / sizeof *kinds; k++) {
         nn_context *c;
         setenv("OPIS_CPU", kinds[k], 1);

@@ -32,7 +32,7 @@ static void encoder_decoder(captioner *m, loader *l, const json_t *config)
   m->width = m->vision.hidden;
   if (l->code == 0 && loader_optional(l, "enc_to_dec_proj.weight")) {
     m->width = (int)loader_int(l, decoder, "n_embd", 768, 1, 16384);
-    m->projection = loader_linear_stack(l, (loader_linear){.N = m->width, .K = m->vision.hidden, .bias = 1}, "", "enc_to_dec_proj");
+    m->projection = loader_linear_stack(l, (loader_linear){.N = m->width, .K = m->vision.hidden, .wide = true, .bias = 1}, "", "enc_to_dec_proj");
   }
   text_decoder_gpt2(l, &m->text, decoder, "decoder.", m->width);
   const json_t *generation = model_files_generation_config(l->files);
@@ -68,7 +68,7 @@ static void git(captioner *m, loader *l, const json_t *config)
   m->width = (int)loader_int(l, config, "hidden_size", 768, 1, 16384);
   if (l->code < 0)
     return;
-  m->projection = loader_linear_stack(l, (loader_linear){.N = m->width, .K = m->vision.hidden, .bias = 1}, "git.visual_projection.visual_projection.", "0");
+  m->projection = loader_linear_stack(l, (loader_linear){.N = m->width, .K = m->vision.hidden, .wide = true, .bias = 1}, "git.visual_projection.visual_projection.", "0");
   m->projection_norm = loader_norm(l, m->width, loader_eps(l, json_object_get(config, "vision_config"), "layer_norm_eps", 1e-5), "git.visual_projection.visual_projection.1");
   text_decoder_git(l, &m->text, config);
   m->settings[0] = model_files_generation_config(l->files);

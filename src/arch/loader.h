@@ -38,6 +38,7 @@ const float *loader_vector(loader *l, int64_t n, const char *format, ...) __attr
 typedef struct loader_linear {
   int64_t N, K; /* of each part */
   bool conv1d;
+  bool wide; /* its rows come by the hundred: a layer of an encoder */
   int bias;
   int64_t first_row, rows; /* 0, 0: all */
 } loader_linear;

@@ -115,12 +115,12 @@ static void load_layer(loader *l, const tower *t, block *b, const names *n, cons
   int64_t h = t->o.hidden;
   snprintf(below, sizeof below, "%s%s%d.", prefix, n->layer, layer);
   b->norm1 = loader_norm(l, h, eps, "%s%s", below, n->norm1);
-  b->qkv = loader_linear_stack(l, (loader_linear){.N = n->fused ? 3 * h : h, .K = h, .bias = qkv_bias ? 1 : 0}, below, n->qkv);
-  b->out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, n->out);
+  b->qkv = loader_linear_stack(l, (loader_linear){.N = n->fused ? 3 * h : h, .K = h, .wide = true, .bias = qkv_bias ? 1 : 0}, below, n->qkv);
+  b->out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .wide = true, .bias = 1}, below, n->out);
   b->norm2 = loader_norm(l, h, eps, "%s%s", below, n->norm2);
   int64_t w = t->o.intermediate;
-  b->fc1 = loader_linear_stack(l, (loader_linear){.N = t->o.gated ? 2 * w : w, .K = h, .bias = 1}, below, t->o.gated ? "mlp.weights_in" : n->fc1);
-  b->fc2 = loader_linear_stack(l, (loader_linear){.N = h, .K = w, .bias = 1}, below, t->o.gated ? "mlp.weights_out" : n->fc2);
+  b->fc1 = loader_linear_stack(l, (loader_linear){.N = t->o.gated ? 2 * w : w, .K = h, .wide = true, .bias = 1}, below, t->o.gated ? "mlp.weights_in" : n->fc1);
+  b->fc2 = loader_linear_stack(l, (loader_linear){.N = h, .K = w, .wide = true, .bias = 1}, below, t->o.gated ? "mlp.weights_out" : n->fc2);
   if (n->scale1) {
     b->scale1 = loader_vector(l, h, "%s%s", below, n->scale1);
     b->scale2 = loader_vector(l, h, "%s%s", below, n->scale2);
@@ -181,7 +181,7 @@ static void build(loader *l, vision *v, const names *n, const json_t *config, co
   int64_t k = 3 * (int64_t)t->patch * t->patch;
   t->class_token = loader_vector(l, h, "%s%s", prefix, n->class_token);
   t->position = loader_vector(l, (1 + (int64_t)t->rows * t->columns) * h, "%s%s", prefix, n->position);
-  t->patches = loader_linear_stack(l, (loader_linear){.N = h, .K = k, .bias = -1}, prefix, n->patch);
+  t->patches = loader_linear_stack(l, (loader_linear){.N = h, .K = k, .wide = true, .bias = -1}, prefix, n->patch);
   if (n->pre_norm)
     t->pre = loader_norm(l, h, eps, "%s%s", prefix, n->pre_norm);
   t->blocks = arena_calloc(l->memory, (size_t)t->layers, sizeof *t->blocks);

@@ -5,9 +5,24 @@
 
 #include <stdlib.h>
 #include <string.h>
-#if defined(__aarch64__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#elif defined(__aarch64__)
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
+#endif
+
+#if defined(__x86_64__)
+/* Whether there are tiles and their products of 8 bits and bf16 (CPUID 7:0 EDX bits 22, 24 and 25; every processor with them has vectors of bf16 too), and the system gives them to this process: Linux wants to be asked first, once for all threads, since they make what
+ * it keeps of a thread 8 KB larger (Documentation/arch/x86/xstate.rst). */
+static bool has_tiles(void)
+{
+  enum { REQUEST = 0x1023 /* ARCH_REQ_XCOMP_PERM */, TILE_DATA = 18, BITS = 3 << 24 | 1 << 22 };
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & BITS) == BITS && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
 #endif
 
 static bool has(const char *name)
@@ -21,8 +36,11 @@ static bool has(const char *name)
   bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (strcmp(name, "avx512") == 0)
     return avx512;
+  bool vnni = avx512 && __builtin_cpu_supports("avx512vnni");
   if (strcmp(name, "avx512vnni") == 0)
-    return avx512 && __builtin_cpu_supports("avx512vnni");
+    return vnni;
+  if (strcmp(name, "amx") == 0)
+    return vnni && has_tiles();
 #elif defined(__aarch64__)
   if (strcmp(name, "neon") == 0)
     return true;
@@ -35,6 +53,7 @@ static bool has(const char *name)
 static const nn_kernels *const tables[] = {
 /* the fastest first */
 #if defined(__x86_64__)
+  &nn_kernels_amx,
   &nn_kernels_avx512vnni,
   &nn_kernels_avx512,
   &nn_kernels_avx2,

@@ -4,18 +4,19 @@
  *   f32: [panels, K, 16]
  *   q8:  weights int8 [panels, blocks, 8, 16, 4]: in every block of 32 along K, groups of 4 bytes for each of the 16 channels; scales f32 [panels, blocks, 16].
  *        Activations are quantised row by row in blocks of 32: q = round(x / s), s = max|x| / 127. A product is sum over blocks of (s_x s_w) x (the exact integer dot product), added
- *        with one fused multiply-add a block, in the order of K: the same bits on every kind of processor, for every M and number of threads. */
+ *        with one fused multiply-add a block, in the order of K: the same bits on every kind of processor, for every M and number of threads.
+ *        linear_bf16 takes the same packed weights, times their scales and rounded to bf16, with activations in bf16: sums in f32, in an order that depends on K only. */
 #ifndef NN_KERNELS_H
 #define NN_KERNELS_H
 
 #include "nn/nn.h"
 
-enum { NN_PANEL = 16, NN_BLOCK = 32 };
+enum { NN_PANEL = 16, NN_BLOCK = 32, NN_TILE_ROWS = 16 };
 
 struct nn_linear {
   int N, K;
   int panels, blocks; /* ceil(N / 16); ceil(K / 32) */
-  bool q8;
+  bool q8, wide;
   float *f32;
   int8_t *q;
   float *scale;
@@ -40,10 +41,11 @@ typedef struct nn_product {
   size_t ldy;
   const float *x; /* f32 */
   size_t ldx;
-  const int8_t *qx;  /* q8: [M, blocks * 32] */
-  const float *sx;   /* q8: [M, blocks] */
-  const int32_t *nx; /* q8: [M, blocks], -128 times the sum of a block of qx */
-  bool clamped;      /* the epilogue is no more than bias, a clamp to low..high, and the residual */
+  const int8_t *qx;   /* q8: [M, blocks * 32] */
+  const float *sx;    /* q8: [M, blocks] */
+  const int32_t *nx;  /* q8: [M, blocks], -128 times the sum of a block of qx */
+  const uint16_t *bx; /* bf16: [ceil(M / 16), blocks, 16, 32], so that a tile is 1 KB in one piece */
+  bool clamped;       /* the epilogue is no more than bias, a clamp to low..high, and the residual */
   float low, high;
   nn_epilogue e;
 } nn_product;
@@ -56,6 +58,9 @@ typedef struct nn_kernels {
   void (*linear_f32)(const nn_product *p, nn_tile t);
   void (*linear_q8)(const nn_product *p, nn_tile t);
   void (*quantize)(int8_t *q, float *s, int32_t *n, const float *x, int K, int blocks); /* one row; padded with zeros; n: -128 times the sum of each block */
+  /* With matrix units, else NULL: 8-bit weights and activations in bf16. A tile has an even number of panels or the last one. */
+  void (*linear_bf16)(const nn_product *p, nn_tile t);
+  void (*narrow)(uint16_t *to, const float *x, int K, int blocks); /* one row to bf16, a block each 16 * 32 numbers; padded with zeros */
   float (*dot)(const float *a, const float *b, size_t n);
   void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
   void (*softmax)(float *x, size_t n);
@@ -68,7 +73,7 @@ typedef struct nn_kernels {
 
 extern const nn_kernels nn_kernels_generic;
 #if defined(__x86_64__)
-extern const nn_kernels nn_kernels_avx2, nn_kernels_avx512, nn_kernels_avx512vnni;
+extern const nn_kernels nn_kernels_avx2, nn_kernels_avx512, nn_kernels_avx512vnni, nn_kernels_amx;
 #elif defined(__aarch64__)
 extern const nn_kernels nn_kernels_neon, nn_kernels_neon_dotprod;
 #endif

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS_PER_TILE = 24, PANELS_PER_TILE = 8 };
+enum { ROWS_PER_TILE = 48 /* a multiple of what the kernels take at once */, PANELS_PER_TILE = 8 };
 
 int nn_linear_n(const nn_linear *l)
 {
@@ -133,9 +133,10 @@ static int pack_rows(nn_linear *l, const nn_linear_source *s, int64_t first, int
   return 0;
 }
 
-int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, int n_sources, bool q8)
+int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, int n_sources, nn_weights weights)
 {
   int64_t N = 0, K = 0;
+  bool q8 = weights != NN_F32;
   for (int i = 0; i < n_sources; i++) {
     int64_t n, k;
     int code = source_shape(&sources[i], &n, &k);
@@ -152,6 +153,7 @@ int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, i
   l->N = (int)N;
   l->K = (int)K;
   l->q8 = q8;
+  l->wide = weights == NN_Q8_WIDE;
   l->panels = (l->N + NN_PANEL - 1) / NN_PANEL;
   l->blocks = (l->K + NN_BLOCK - 1) / NN_BLOCK;
   size_t padded = (size_t)l->panels * NN_PANEL;
@@ -234,6 +236,59 @@ void nn_product_clamp(nn_product *p)
   p->high = a == NN_RELU6 ? 6 : INFINITY;
 }
 
+/* ---- on matrix units ---- */
+
+enum { WIDE_ROWS = 256, WIDE_PANELS = 2 };
+
+static void run_wide_tiles(void *user, size_t begin, size_t end, int thread)
+{
+  const tiles *t = user;
+  const int panels = t->p.l->panels, together = (panels + WIDE_PANELS - 1) / WIDE_PANELS;
+  (void)thread;
+  for (size_t i = begin; i < end; i++) {
+    size_t rows = i / (size_t)together * WIDE_ROWS;
+    int panel = (int)(i % (size_t)together) * WIDE_PANELS;
+    nn_tile tile = {
+      .row_begin = rows,
+      .row_end = rows + WIDE_ROWS < t->M ? rows + WIDE_ROWS : t->M,
+      .panel_begin = panel,
+      .panel_end = panel + WIDE_PANELS < panels ? panel + WIDE_PANELS : panels,
+    };
+    t->k->linear_bf16(&t->p, tile);
+  }
+}
+
+typedef struct narrow_job {
+  const nn_kernels *k;
+  uint16_t *to;
+  const float *x;
+  size_t ldx;
+  int K, blocks;
+} narrow_job;
+
+static void run_narrow(void *user, size_t begin, size_t end, int thread)
+{
+  const narrow_job *j = user;
+  const size_t tile = (size_t)j->blocks * NN_TILE_ROWS * NN_BLOCK;
+  (void)thread;
+  for (size_t m = begin; m < end; m++)
+    j->k->narrow(j->to + m / NN_TILE_ROWS * tile + m % NN_TILE_ROWS * NN_BLOCK, j->x + m * j->ldx, j->K, j->blocks);
+}
+
+static void forward_wide(nn_context *c, tiles *t)
+{
+  const nn_linear *l = t->p.l;
+  const size_t rows = (t->M + NN_TILE_ROWS - 1) / NN_TILE_ROWS * NN_TILE_ROWS, numbers = rows * (size_t)l->blocks * NN_BLOCK;
+  uint16_t *bx = nn_scratch(c, numbers * sizeof *bx);
+  if (!bx)
+    return;
+  memset(bx + (rows - NN_TILE_ROWS) * (size_t)l->blocks * NN_BLOCK, 0, NN_TILE_ROWS * (size_t)l->blocks * NN_BLOCK * sizeof *bx); /* the last tile may have fewer rows */
+  narrow_job j = {c->k, bx, t->p.x, t->p.ldx, l->K, l->blocks};
+  pool_for(c->threads, t->M, 1 + 65536 / (size_t)(l->K + 1), run_narrow, &j);
+  t->p.bx = bx;
+  pool_for(c->threads, (t->M + WIDE_ROWS - 1) / WIDE_ROWS * (size_t)((l->panels + WIDE_PANELS - 1) / WIDE_PANELS), 1, run_wide_tiles, t);
+}
+
 void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const nn_epilogue *e)
 {
   tiles t = {.k = c->k, .p = {.l = l, .y = y, .ldy = ldy, .x = x, .ldx = ldx}, .M = M, .row_tiles = (M + ROWS_PER_TILE - 1) / ROWS_PER_TILE};
@@ -242,6 +297,13 @@ void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, 
   if (e)
     t.p.e = *e;
   nn_product_clamp(&t.p);
+  double work = (double)M * l->N * l->K;
+  *(l->q8 ? &c->work.q8 : &c->work.f32) += 2 * work;
+  c->work.weights += (double)l->N * l->K * (l->q8 ? 1 + 4.0 / NN_BLOCK : 4);
+  if (l->wide && c->k->linear_bf16) {
+    forward_wide(c, &t);
+    return;
+  }
   if (l->q8) {
     size_t blocks = M * (size_t)l->blocks;
     int8_t *q = nn_scratch(c, blocks * (NN_BLOCK + sizeof(float) + sizeof(int32_t)));
@@ -255,9 +317,6 @@ void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, 
     t.p.nx = j.n;
   }
   size_t n = t.row_tiles * (size_t)((l->panels + PANELS_PER_TILE - 1) / PANELS_PER_TILE);
-  double work = (double)M * l->N * l->K;
-  *(l->q8 ? &c->work.q8 : &c->work.f32) += 2 * work;
-  c->work.weights += (double)l->N * l->K * (l->q8 ? 1 + 4.0 / NN_BLOCK : 4);
   /* below some hundred thousand multiplications waking a thread costs more than it brings */
   pool_for(c->threads, n, work < 2e5 ? n : 1, run_tiles, &t);
 }

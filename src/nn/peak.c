@@ -42,6 +42,24 @@ PEAK(q8_avx2, AVX2, __m256i, _mm256_set1_epi32(1), "+x", _mm256_add_epi32(sum[i]
 PEAK(
   q8_avx512, AVX512, __m512i, _mm512_set1_epi32(1), "+v", _mm512_add_epi32(sum[i], _mm512_madd_epi16(_mm512_maddubs_epi16(sum[i], _mm512_set1_epi8(3)), _mm512_set1_epi16(1))), 128)
 PEAK(q8_vnni, VNNI, __m512i, _mm512_set1_epi32(1), "+v", _mm512_dpbusd_epi32(sum[i], _mm512_set1_epi8(2), _mm512_set1_epi8(3)), 128)
+/* Four tiles of sums, as many as the kernels keep. */
+__attribute__((target("amx-tile,amx-int8"))) static double q8_amx(void)
+{
+  static const struct {
+    uint8_t palette, start_row, reserved[14];
+    uint16_t row_bytes[16];
+    uint8_t rows[16];
+  } config = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16}};
+  _tile_loadconfig(&config);
+  for (int r = 0; r < ROUNDS / 4; r++) {
+    _tile_dpbssd(0, 4, 5);
+    _tile_dpbssd(1, 4, 5);
+    _tile_dpbssd(2, 4, 5);
+    _tile_dpbssd(3, 4, 5);
+  }
+  _tile_release();
+  return (double)ROUNDS * 16 * 16 * 64 * 2;
+}
 #elif defined(__aarch64__)
 #define DOTPROD __attribute__((target("arch=armv8.2-a+dotprod")))
 #define PLAIN
@@ -66,6 +84,7 @@ static const struct {
   double (*f32)(void), (*q8)(void);
 } kinds[] = {
 #if defined(__x86_64__)
+  {"amx", f32_avx512, q8_amx},
   {"avx512vnni", f32_avx512, q8_vnni},
   {"avx512", f32_avx512, q8_avx512},
   {"avx2", f32_avx2, q8_avx2},

@@ -8,6 +8,7 @@
  *   quantize_block      32 floats times a factor, rounded to int8
  *   f32_rows, f32_together, q8_rows, q8_together: how many rows and panels the registers hold at once; at most f32_few_rows and q8_few_rows go with f32_wide and q8_wide panels
  *   KERNELS, KERNELS_NAME: the table to define
+ *   MATRICES: the file with what the processor's matrix units do, where it has them: LINEAR_Q8, LINEAR_BF16, narrow
  * Each output is summed along K in the same order as in generic/, one fused multiply-add at a time, so that products come out the same for every M, tile and thread. */
 #include "nn/kernels.h"
 
@@ -439,10 +440,20 @@ static void depthwise(const nn_depthwise *d, float *y, int OW, const float *x, i
   }
 }
 
+#ifdef MATRICES
+#include MATRICES
+#else
+#define LINEAR_Q8 linear_q8
+#endif
+
 const nn_kernels KERNELS = {
   .name = KERNELS_NAME,
   .linear_f32 = linear_f32,
-  .linear_q8 = linear_q8,
+  .linear_q8 = LINEAR_Q8,
+#ifdef LINEAR_BF16
+  .linear_bf16 = LINEAR_BF16,
+  .narrow = narrow,
+#endif
   .quantize = quantize,
   .dot = dot,
   .axpy = axpy,

@@ -81,7 +81,7 @@ def test_pixels_and_encoder(family, tmp_path):
         assert worst <= (1e-6 if name == "pixel_values" else 1e-3 * max(map(abs, b)))
 
 
-@pytest.mark.parametrize("kind", ["generic", "avx2", "avx512", "avx512vnni", "neon", "neon-dotprod"])
+@pytest.mark.parametrize("kind", ["generic", "avx2", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"])
 def test_every_kind_of_processor_says_the_same(kind):
     r = run("describe", "-m", GOLDEN / "vit-gpt2", "--format", "jsonl", PICTURES / "cat.jpg", "--beams", 4, "--max-length", 16, env={"OPIS_CPU": kind})
     if r.status == 3 and "OPIS_CPU" in r.err:

@@ -1,5 +1,6 @@
-/* AVX-512 (F, BW, DQ, VL): vectors of 16 floats. Built twice: with VNNI, whose dpbusd multiplies unsigned by signed bytes, so that the weights are taken as w + 128 and the sums begin at
- * -128 times the sum of the activations; and without, by maddubs as in avx2.c. */
+/* AVX-512 (F, BW, DQ, VL): vectors of 16 floats. Built three times: with VNNI, whose dpbusd multiplies unsigned by signed bytes, so that the weights are taken as w + 128 and the sums begin at
+ * -128 times the sum of the activations; with AMX (amx.h) besides; and without
+ * both, by maddubs as in avx2.c. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,8 +40,16 @@ typedef __m512i qw;
 #define q_load(w) _mm512_xor_si512(_mm512_loadu_si512(w), _mm512_set1_epi8((char)0x80))
 #define q_begin(sum) _mm512_set1_epi32(sum)
 #define q_dot(acc, w, four) _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four))
+#ifdef __AMX_INT8__
+#define MATRICES "nn/x86/amx.h"
+#define LINEAR_Q8 linear_q8_tiles
+#define LINEAR_BF16 linear_bf16
+#define KERNELS nn_kernels_amx
+#define KERNELS_NAME "amx"
+#else
 #define KERNELS nn_kernels_avx512vnni
 #define KERNELS_NAME "avx512vnni"
+#endif
 #else
 typedef struct qw {
   __m512i size;
