@@ -114,7 +114,13 @@ static int find_family(size_t *family, const json_t *config, const char *name)
 int captioner_supported(const json_t *config, const char *name)
 {
   size_t family;
-  return find_family(&family, config, name);
+  int code = find_family(&family, config, name);
+  const json_t *quantized = json_object_get(config, "quantization_config");
+  const char *method = json_string_value(json_object_get(quantized, "quant_method"));
+  if (code == 0 && json_is_object(quantized))
+    code = error_set(OPIS_EUNSUPPORTED, "%s: its weights are quantised (%.40s); opis reads f32, f16 and bf16, and makes 8 bits of them itself (--precision q8)", name,
+      method ? method : "quantization_config");
+  return code;
 }
 
 int captioner_build(captioner *m, loader *l)

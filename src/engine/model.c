@@ -66,7 +66,7 @@ int opis_model_open(opis_model **out, const char *name, const opis_model_options
     return error_nomem();
   pthread_mutex_init(&m->lock, NULL);
   pthread_mutex_init(&m->digest_lock, NULL);
-  code = model_files_open(&m->files, name);
+  code = model_files_open_judged(&m->files, name, captioner_supported);
   if (code == 0)
     code = pool_new(&m->threads, o && o->threads ? o->threads : cpus_available());
   if (code == 0)

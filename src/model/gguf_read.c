@@ -203,8 +203,13 @@ static int add_texts(model_files *m, const json_t *strings, const char *file)
     if (code < 0)
       return code;
   }
+  const char *kind = json_string_value(json_object_get(strings, "general.architecture"));
   if (!model_files_text(m, "config.json", NULL))
-    return error_set(OPIS_EUNSUPPORTED, "%s: a GGUF of another program; opis reads those made by 'opis model convert'", file);
+    return error_set(
+      OPIS_EUNSUPPORTED, "%s: a GGUF of another program%s%.40s; opis reads those made by 'opis model convert'", file, kind ? ", of the architecture " : "", kind ? kind : "");
+  int judged = model_judge(m);
+  if (judged < 0)
+    return judged;
   return 0;
 }
 
@@ -221,6 +226,8 @@ int gguf_file_read(model_files *m, const uint8_t *bytes, size_t size, const char
   json_t *strings = json_object();
   info *list = calloc((size_t)n_tensors + 1, sizeof *list);
   int code = strings && list ? read_metadata(&c, strings, n_values, &alignment, file) : error_nomem();
+  if (code == 0)
+    code = add_texts(m, strings, file); /* before the tensors: those of other programs may be of types that are not known here */
   for (uint64_t i = 0; i < n_tensors && code == 0; i++)
     code = read_info(&c, &list[i], file);
   if (code == 0) {
@@ -232,8 +239,6 @@ int gguf_file_read(model_files *m, const uint8_t *bytes, size_t size, const char
   }
   if (code == 0)
     code = tensor_table_index(&m->tensors, file);
-  if (code == 0)
-    code = add_texts(m, strings, file);
   m->format = "gguf";
   free(list);
   json_decref(strings);

@@ -123,9 +123,39 @@ static const struct weights {
   {"pytorch_model.bin.index.json", "pytorch", torch_bin_read, true},
 };
 
+/* Why a folder without config.json, or without weights that opis reads, is none of its models. */
+static int no_model(const model_files *m, const char *folder)
+{
+  static const struct {
+    const char *file, *what;
+    bool instead_of_config;
+  } others[] = {{"adapter_config.json", "an adapter of another model's weights (adapter_config.json): merge it into its model first", true},
+    {"model_index.json", "a pipeline of several models (model_index.json), not a captioner", true},
+    {"tf_model.h5", "its weights are only there for TensorFlow (tf_model.h5)", false}, {"flax_model.msgpack", "its weights are only there for Flax (flax_model.msgpack)", false},
+    {"model.onnx", "its weights are only there as ONNX (model.onnx)", false}, {"onnx", "its weights are only there as ONNX (onnx)", false},
+    {"rust_model.ot", "its weights are only there for Rust (rust_model.ot)", false},
+    {"adapter_model.safetensors", "it has only an adapter's weights (adapter_model.safetensors): merge them into its model first", false}};
+  bool config = model_files_text(m, "config.json", NULL) != NULL;
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    char *path;
+    if ((config && others[i].instead_of_config) || path_join(&path, folder, others[i].file) < 0)
+      continue;
+    bool there = file_exists(path);
+    free(path);
+    if (there && (config || others[i].instead_of_config))
+      return error_set(OPIS_EUNSUPPORTED, "%s: %s%s", folder, others[i].what, config ? "; opis reads model.safetensors and pytorch_model.bin" : "");
+  }
+  return config ? error_set(OPIS_ENOTFOUND, "%s: no weights in this folder (model.safetensors or pytorch_model.bin, also in shards)", folder)
+                : error_set(OPIS_ENOTFOUND, "%s: no config.json in this folder: it is no model as the hub keeps them", folder);
+}
+
 int hub_folder_read(model_files *m, const char *folder)
 {
   int code = read_texts(m, folder);
+  if (code == 0 && !model_files_text(m, "config.json", NULL))
+    return no_model(m, folder);
+  if (code == 0)
+    code = model_judge(m);
   if (code < 0)
     return code;
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -144,5 +174,5 @@ int hub_folder_read(model_files *m, const char *folder)
     if (there)
       return m->tensors.slots ? 0 : tensor_table_index(&m->tensors, folder);
   }
-  return error_set(OPIS_ENOTFOUND, "%s: no weights in this folder (model.safetensors or pytorch_model.bin, also in shards)", folder);
+  return no_model(m, folder);
 }

@@ -54,13 +54,25 @@ static int parse_document(model_files *m, json_t **out, const char *file)
   size_t size;
   const char *text = model_files_text(m, file, &size);
   char where[512];
-  if (!text)
+  if (!text || *out) /* missing, or read already */
     return 0;
   snprintf(where, sizeof where, "%.400s: %s", m->path ? m->path : m->name, file);
   int code = json_text_parse(out, text, size, where);
   if (code == 0 && !json_is_object(*out))
     code = error_set(OPIS_EFORMAT, "%s: no JSON object", where);
   return code;
+}
+
+int model_judge(model_files *m)
+{
+  int code = parse_document(m, &m->config, "config.json");
+  return code == 0 && m->judge && m->config ? m->judge(m->config, m->name) : code;
+}
+
+static bool ends_with(const char *path, const char *ending)
+{
+  size_t n = strlen(path), k = strlen(ending);
+  return n >= k && strcmp(path + n - k, ending) == 0;
 }
 
 static int open_path(model_files *m, const char *path)
@@ -75,6 +87,9 @@ static int open_path(model_files *m, const char *path)
   int code = model_map_file(m, &data, &size, path);
   if (code < 0)
     return code;
+  bool weights = ends_with(path, ".safetensors") || ends_with(path, ".bin") || ends_with(path, ".pt") || ends_with(path, ".pth");
+  if ((size < 4 || memcmp(data, "GGUF", 4) != 0) && weights)
+    return error_set(OPIS_EFORMAT, "%s: weights alone are no model: give the folder with its config.json and tokenizer", path);
   if (size < 4 || memcmp(data, "GGUF", 4) != 0)
     return error_set(OPIS_EFORMAT, "%s: no model: neither a hub folder nor a GGUF file", path);
   return gguf_file_read(m, data, size, path);
@@ -147,6 +162,11 @@ static int open_any(model_files *m, const char *name)
 
 int model_files_open(model_files **out, const char *name)
 {
+  return model_files_open_judged(out, name, NULL);
+}
+
+int model_files_open_judged(model_files **out, const char *name, model_files_judge judge)
+{
   if (!name)
     name = getenv("OPIS_MODEL");
   if (!name || !*name)
@@ -155,6 +175,7 @@ int model_files_open(model_files **out, const char *name)
   *out = NULL;
   if (!m)
     return error_nomem();
+  m->judge = judge;
   int code = open_any(m, name);
   if (code == 0 && !model_files_text(m, "config.json", NULL))
     code = error_set(OPIS_ENOTFOUND, "%s: no config.json in it", name);

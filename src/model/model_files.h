@@ -13,6 +13,9 @@ typedef struct model_files model_files;
  * and safe to share between threads.
  * OPIS_ENOTFOUND, OPIS_EFORMAT (broken, truncated, lying files), OPIS_EUNSUPPORTED (a known format that opis does not read), OPIS_EIO, OPIS_ENOMEM. */
 int model_files_open(model_files **out, const char *name);
+/* The same, asking of a config.json, before any weights are looked at, whether its model is supported: not 0 ends the opening with that code. */
+typedef int (*model_files_judge)(const json_t *config, const char *name);
+int model_files_open_judged(model_files **out, const char *name, model_files_judge judge);
 void model_files_close(model_files *m); /* NULL is allowed */
 
 const char *model_files_name(const model_files *m);         /* for people and for the "model" key: "opis-small", the folder's or file's own name */

@@ -26,6 +26,7 @@ struct model_files {
   size_t n_maps;
   model_text texts[MODEL_MAX_TEXTS];
   size_t n_texts;
+  model_files_judge judge; /* NULL: every model is welcome */
   json_t *config, *generation_config, *preprocessor_config, *tokenizer_config, *special_tokens_map, *added_tokens;
 };
 
@@ -36,6 +37,9 @@ extern const char *const model_text_files[];
 int model_map_file(model_files *m, const uint8_t **data, size_t *size, const char *path);
 /* Keeps a copy of a text. */
 int model_add_text(model_files *m, const char *file, const char *bytes, size_t size);
+
+/* When the texts are there: parses config.json and asks whether its model is supported. */
+int model_judge(model_files *m);
 
 /* The readers. `path` names the file in errors. */
 int hub_folder_read(model_files *m, const char *folder);

@@ -169,9 +169,62 @@ def test_files_that_are_no_json(folder, name, text):
     assert status in ((0, 3) if text == b'{"encoder": 5}' or name == "tokenizer_config.json" else (3,)), (status, err)
 
 
-def test_unsupported_model_says_what_it_is(folder):
-    (folder / "config.json").write_text(json.dumps({"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"}))
-    refused(folder, "LlavaForConditionalGeneration")
+SUPPORTED = ("opis runs VisionEncoderDecoderModel (ViT, DINOv2 or EfficientNet-Lite with GPT-2)", "BlipForConditionalGeneration", "GitForCausalLM")
+
+
+@pytest.mark.parametrize("architecture", ["LlavaForConditionalGeneration", "CLIPModel", "WhisperForConditionalGeneration", "BertForMaskedLM", "T5ForConditionalGeneration", "Blip2ForConditionalGeneration", "BlipForQuestionAnswering", "ViTForImageClassification", "GPT2LMHeadModel"])
+@pytest.mark.parametrize("weights", [True, False])
+def test_unsupported_model_says_what_it_is(folder, architecture, weights):
+    """Before any weights are looked at: they may be missing, or of any kind."""
+    (folder / "config.json").write_text(json.dumps({"architectures": [architecture], "model_type": "x"}))
+    (folder / "model.safetensors").write_bytes(b"not even looked at")
+    if not weights:
+        (folder / "model.safetensors").unlink()
+    refused(folder, f"this is a {architecture}", *SUPPORTED)
+
+
+def test_unsupported_model_without_architectures(folder):
+    (folder / "config.json").write_text(json.dumps({"model_type": "llava"}))
+    refused(folder, "this is a llava", *SUPPORTED)
+    (folder / "config.json").write_text("{}")
+    refused(folder, "a model without architectures and model_type", *SUPPORTED)
+
+
+@pytest.mark.parametrize("encoder,decoder", [("swin", "gpt2"), ("deit", "gpt2"), ("beit", "roberta"), ("vit", "bert"), ("vit", "trocr")])
+def test_unsupported_parts_are_named(folder, encoder, decoder):
+    (folder / "config.json").write_text(json.dumps({"architectures": ["VisionEncoderDecoderModel"], "model_type": "vision-encoder-decoder", "encoder": {"model_type": encoder}, "decoder": {"model_type": decoder}}))
+    refused(folder, f"VisionEncoderDecoderModel of {encoder} and {decoder}", "vit, dinov2 and efficientnet-lite encoders with a gpt2 decoder")
+
+
+def test_other_things_that_are_no_model(folder, tmp_path):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "bitsandbytes"}}))
+    refused(folder, "quantised (bitsandbytes)")
+    (folder / "config.json").write_text(json.dumps(config))
+    refused(folder / "model.safetensors", "give the folder")
+    (folder / "model.safetensors").unlink()
+    refused(folder, "no weights in this folder (model.safetensors or pytorch_model.bin")
+    for file in ("tf_model.h5", "flax_model.msgpack", "model.onnx"):
+        (folder / file).write_bytes(b"x")
+        refused(folder, f"({file})", "opis reads model.safetensors and pytorch_model.bin")
+        (folder / file).unlink()
+    (folder / "config.json").unlink()
+    refused(folder, "no config.json")
+    (folder / "adapter_config.json").write_text("{}")
+    refused(folder, "an adapter of another model")
+    refused(PICTURE, "neither a hub folder nor a GGUF file")
+
+
+def text(s):
+    return struct.pack("<Q", len(s)) + s
+
+
+@pytest.mark.parametrize("tensor_type", [0, 12, 99])
+@pytest.mark.parametrize("kind", [b"llama", b"clip"])
+def test_gguf_of_another_program(tmp_path, kind, tensor_type):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + text(b"general.architecture") + struct.pack("<I", 8) + text(kind) + text(b"token_embd.weight") + struct.pack("<IQQIQ", 2, 4, 4, tensor_type, 0) + bytes(200))
+    refused(path, "a GGUF of another program, of the architecture " + kind.decode())
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,6 @@ def test_real_size(name, tmp_path, record_property):
 
 def real_size(name, tmp_path, record_property):
     torch.manual_seed(7)
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0))))
     model, processor, ends = MODELS[name](tmp_path)
     with torch.no_grad():  # near ties would say nothing
         for key, p in model.named_parameters():
