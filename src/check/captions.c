@@ -76,16 +76,23 @@ static int spelling(check_set *set, const check_settings *s, size_t i, const tex
   return e;
 }
 
+/* "boy , boy in red" repeats nothing: rows do not go from one clause into the next. */
 static int repetition(check_set *set, const check_settings *s, size_t i)
 {
-  const check_words *w = &set->caption_words[i];
-  size_t at, row, times = text_repetition(w->text, w->length, &at, &row);
+  const caption *c = &set->captions.items[i];
+  arena scratch = ARENA_INIT;
   char words[EXCERPT + 8], all[EXCERPT + 8];
-  if ((double)times < s->threshold[KEY_WORD_REPETITION])
-    return 0;
-  excerpt(words, w->text + at, row, 0);
-  excerpt(all, set->captions.items[i].text, set->captions.items[i].length, 0);
-  return check_add_caption(set, s, KEY_WORD_REPETITION, i, "'%s' %zu times in a row: '%s'", words, times, all);
+  size_t length, at, row;
+  const char *text = text_folded(&scratch, c->text, c->length, true, &length);
+  int e = text ? 0 : OPIS_ENOMEM;
+  size_t times = e == 0 ? text_repetition(text, length, &at, &row) : 0;
+  if (e == 0 && (double)times >= s->threshold[KEY_WORD_REPETITION]) {
+    excerpt(words, text + at, row, 0);
+    excerpt(all, c->text, c->length, 0);
+    e = check_add_caption(set, s, KEY_WORD_REPETITION, i, "'%s' %zu times in a row: '%s'", words, times, all);
+  }
+  arena_free(&scratch);
+  return e;
 }
 
 /* ---- scripts ---- */

@@ -60,7 +60,7 @@ static int join(check_set *set, const char *file)
     check_words *w = &set->caption_words[i];
     bool several;
     set->caption_file[i] = i && c->picture == c[-1].picture ? set->caption_file[i - 1] : check_match_find(&m, c->picture, &several);
-    w->text = text_folded(&set->memory, c->text, c->length, &w->length);
+    w->text = text_folded(&set->memory, c->text, c->length, false, &w->length);
     if (!w->text)
       e = OPIS_ENOMEM;
     else

@@ -194,11 +194,16 @@ static char *fold(const char *s, size_t n, size_t *length)
   return copy;
 }
 
-const char *text_folded(arena *a, const char *s, size_t n, size_t *length)
+static bool parts_clauses(utf8proc_int32_t c)
+{
+  return c == ',' || c == ';' || c == ':' || c == '.' || c == '!' || c == '?' || c == '(' || c == '"' || c == 0x2026 || c == 0x3001 || c == 0x3002;
+}
+
+const char *text_folded(arena *a, const char *s, size_t n, bool marks, size_t *length)
 {
   size_t folded_length, put = 0, word_end = 0;
-  char *folded = fold(s, n, &folded_length), *kept = folded ? arena_alloc(a, folded_length + 1) : NULL;
-  bool in_word = false;
+  char *folded = fold(s, n, &folded_length), *kept = folded ? arena_alloc(a, marks ? 2 * folded_length + 1 : folded_length + 1) : NULL;
+  bool in_word = false, mark = false;
   if (!kept) {
     free(folded);
     return NULL;
@@ -215,14 +220,20 @@ const char *text_folded(arena *a, const char *s, size_t n, size_t *length)
         put = word_end;
       in_word = false;
     } else if (part || in_word) {
-      if (!in_word && put)
+      if (!in_word && put) {
+        if (marks && mark) {
+          memcpy(kept + put, " ,", 2);
+          put += 2;
+        }
         kept[put++] = ' ';
+      }
       in_word = true;
       memmove(kept + put, folded + i, bytes);
       put += bytes;
       if (part)
         word_end = put;
     }
+    mark = !(part && took > 0) && (mark || (took > 0 && parts_clauses(c)));
     i += bytes;
   }
   if (in_word)

@@ -23,8 +23,9 @@ typedef struct text_facts {
 void text_look(text_facts *f, const char *s, size_t n);
 const char *text_script_name(uint32_t scripts); /* of the lowest bit: "Latin"; a static string */
 
-/* The words as they are compared: composed, case-folded, without punctuation around them, one space between. Kept in the arena; what is no UTF-8 stays as it is. NULL without memory. */
-const char *text_folded(arena *a, const char *s, size_t n, size_t *length);
+/* The words as they are compared: composed, case-folded, without punctuation around them, one space between. Kept in the arena; what is no UTF-8 stays as it is. NULL without memory.
+ * marks: a comma of its own stands where one clause ends and the next begins. */
+const char *text_folded(arena *a, const char *s, size_t n, bool marks, size_t *length);
 size_t text_words(const char *folded, size_t length); /* how many */
 
 /* The most often that a row of up to 8 words follows itself, 1: never; *begin and *row: where it begins, and its bytes, in the folded text. */

@@ -63,7 +63,8 @@ def test_each_fault(clean, tmp_path, key, words):
 
 
 @pytest.mark.parametrize("words", ["UN CAFÉ… À GAUCHE, «L'ÉTÉ» ET LÀ", "Ein Mädchen läuft über die große Straße", "The café’s “door” – it’s open – costs 5 € or ½", "MAÇÃ», SÃO PAULO e coração de mãe",
-                                   "Þórður ætlar að færa Æsu á bát", "The child’s kite 🪁 flies 👨‍👩‍👧 above them all", "Żółta łódź płynie po rzece obok domu"])
+                                   "Þórður ætlar að færa Æsu á bát", "The child’s kite 🪁 flies 👨‍👩‍👧 above them all", "Żółta łódź płynie po rzece obok domu",
+                                   "A child in the snow, snow flies behind it"])
 def test_what_looks_odd_but_is_right(clean, tmp_path, words):
     lines = captions()
     lines[10] = (lines[10][0], words)

@@ -177,3 +177,18 @@ def test_photographs(tmp_path):
         if Image.open(path).mode in ("L", "RGB"):
             shutil.copy(path, tmp_path / path.name)
     compare(tmp_path)
+
+
+@pytest.mark.skipif(not (DATA / "flickr8k").exists(), reason="Flickr8k is not here")
+def test_what_the_page_says_of_flickr8k():
+    """docs/check.md, "On Flickr8k": each number."""
+    folder = DATA / "flickr8k"
+    splits = [a for name in ("train", "dev", "extra") for a in ("--splits", f"{name}={folder}/{name}.txt")]
+    run = subprocess.run([OPIS, "check", folder / "images", "--captions", folder / "captions.token.txt", *splits, "--index", "none", "--report", "json=-"], stdout=subprocess.PIPE, check=True)
+    report = json.loads(run.stdout)
+    expected = {"dark": 1, "blurry": 1, "exact_duplicates": 2, "similar": 43, "caption_length": 26, "word_repetition": 5, "repeated_caption": 424, "caption_twice": 18, "leak_similar": 8, "leak_caption": 112}
+    assert {k: n for k, n in report["summary"].items() if n} == expected and len(report["pictures"]) == 7091
+    assert len(report["groups"]["similar"]) == 21
+    page = (Path(__file__).parents[2] / "docs" / "check.md").read_text().split("## On Flickr8k")[1].split("## ")[0]
+    for number in ["7,091", "35,455", "43 pictures in 21 groups", "8 of them", "1 dark", "1 blurry", "424 captions", "112 of those", "18 are said twice", "26 captions", "5 repetitions"]:
+        assert number in page, number

@@ -74,7 +74,7 @@ static void fold(const char *s, const char *expected, size_t words)
 {
   arena a = ARENA_INIT;
   size_t n;
-  const char *folded = text_folded(&a, s, strlen(s), &n);
+  const char *folded = text_folded(&a, s, strlen(s), false, &n);
   assert_non_null(folded);
   assert_string_equal(folded, expected);
   assert_int_equal(n, strlen(expected));
@@ -97,6 +97,20 @@ static void folding(void **state)
   fold("", "", 0);
   fold("x\xFF", "x\xFF", 1);
   fold("日本語", "日本語", 1);
+}
+
+static void clauses(void **state)
+{
+  (void)state;
+  static const char *const pairs[][2] = {
+    {"Snow , snow flies .", "snow , snow flies"}, {"a, \"b\" (c) d.", "a , b , c d"}, {"3.5 km, 3.5", "3.5 km , 3.5"}, {", a", "a"}, {"a.,!b ,, c", "a.,!b , c"}};
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    arena a = ARENA_INIT;
+    size_t n;
+    assert_string_equal(text_folded(&a, pairs[i][0], strlen(pairs[i][0]), true, &n), pairs[i][1]);
+    assert_int_equal(n, strlen(pairs[i][1]));
+    arena_free(&a);
+  }
 }
 
 static size_t times(const char *s, const char *row)
@@ -131,7 +145,7 @@ static void repetition(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {
-    cmocka_unit_test(garbled), cmocka_unit_test(encoding), cmocka_unit_test(unseen), cmocka_unit_test(scripts), cmocka_unit_test(folding), cmocka_unit_test(repetition)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(garbled), cmocka_unit_test(encoding), cmocka_unit_test(unseen), cmocka_unit_test(scripts), cmocka_unit_test(folding),
+    cmocka_unit_test(clauses), cmocka_unit_test(repetition)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
