@@ -45,6 +45,8 @@ static void histogram(strbuf *b, const eval_report *r)
       other[(int)fmin(r->other->pictures[i].cider / most * STEPS, STEPS - 1)]++;
   }
   strbuf_puts(b, "<h2>CIDEr, picture by picture</h2>\n");
+  if (r->other)
+    strbuf_puts(b, "<p class=\"legend\"><i class=\"key bar\"></i>this one <i class=\"key line\"></i>the other</p>\n");
   html_histogram(b, counts, r->other ? other : NULL, STEPS, 0, most);
 }
 
