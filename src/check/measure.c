@@ -40,21 +40,33 @@ static void pass(work *w, bool *all_grey)
   *all_grey = different == 0;
 }
 
-/* The key that would stand at `rank` if all were sorted. */
-static uint32_t at_rank(const work *w, size_t rank)
+/* The keys that would stand at `rank` and behind it if all were sorted. */
+static void at_rank(uint32_t keys[2], const work *w, size_t rank)
 {
-  size_t below = 0, bucket = 0;
+  size_t below = 0, bucket = 0, next;
+  uint32_t fine[1 << COARSE], least = UINT32_MAX, k = 0;
   while (below + w->buckets[bucket] <= rank)
     below += w->buckets[bucket++];
-  uint32_t fine[1 << COARSE];
+  for (next = bucket + 1; next < BUCKETS && !w->buckets[next]; next++) {
+  }
   memset(fine, 0, sizeof fine);
-  for (size_t i = 0; i < w->n; i++)
-    if (w->keys[i] >> COARSE == bucket)
-      fine[w->keys[i] & ((1 << COARSE) - 1)]++;
-  uint32_t k = 0;
+  uint32_t base = (uint32_t)bucket << COARSE, range = (uint32_t)(next + 1 - bucket) << COARSE;
+  for (size_t i = 0; i < w->n; i++) {
+    uint32_t above = w->keys[i] - base; /* wraps around below it */
+    if (above >= range)
+      continue;
+    if (above < 1 << COARSE)
+      fine[above]++;
+    else if (w->keys[i] < least) /* all buckets up to the next one are empty */
+      least = w->keys[i];
+  }
   while (below + fine[k] <= rank)
     below += fine[k++];
-  return (uint32_t)bucket << COARSE | k;
+  keys[0] = base | k;
+  if (below + fine[k] <= rank + 1) /* the next one is another */
+    for (k++; k < 1 << COARSE && !fine[k]; k++) {
+    }
+  keys[1] = k < 1 << COARSE ? (base | k) : least != UINT32_MAX ? least : keys[0];
 }
 
 static double brightness(uint32_t key)
@@ -66,7 +78,9 @@ static double brightness(uint32_t key)
 static double percentile(const work *w, double percent)
 {
   double at = percent / 100 * (double)(w->n - 1), low = floor(at), t = at - low;
-  double a = brightness(at_rank(w, (size_t)low)), b = t > 0 ? brightness(at_rank(w, (size_t)low + 1)) : a;
+  uint32_t keys[2];
+  at_rank(keys, w, (size_t)low);
+  double a = brightness(keys[0]), b = brightness(keys[1]);
   return t >= 0.5 ? b - (b - a) * (1 - t) : a + (b - a) * t;
 }
 
@@ -151,8 +165,19 @@ static int blurriness(double *score, const work *w, int width, int height, bool 
 
 /* ---- hashes ---- */
 
+/* cos(pi (2 i + 1) (2 k + 1) / (2 n)) for n = 2, 4, 8, 16, 32 and i, k below n / 2, one table behind the other. */
+enum { COSINES = 1 + 4 + 16 + 64 + 256 };
+
+static void make_cosines(double table[COSINES])
+{
+  for (int n = 2; n <= 32; n *= 2)
+    for (int k = 0; k < n / 2; k++)
+      for (int i = 0; i < n / 2; i++)
+        *table++ = cos(M_PI * (2 * i + 1) * (2 * k + 1) / (2 * n));
+}
+
 /* The cosine transform (type 2, scaled as SciPy's) of n values, n a power of two; halving it keeps exact zeros exact, on which hashes of plain pictures depend. */
-static void cosine(double *out, const double *in, int n)
+static void cosine(double *out, const double *in, int n, const double table[COSINES])
 {
   if (n == 1) {
     out[0] = 2 * in[0];
@@ -160,15 +185,16 @@ static void cosine(double *out, const double *in, int n)
   }
   double even[16] = {0}, odd[16] = {0}, sums[16];
   int half = n / 2;
+  const double *factors = table + (half * half - 1) / 3; /* 1 + 4 + 16 + ... before it */
   for (int i = 0; i < half; i++) {
     even[i] = in[i] + in[n - 1 - i];
     odd[i] = in[i] - in[n - 1 - i];
   }
-  cosine(sums, even, half);
+  cosine(sums, even, half, table);
   for (int k = 0; k < half; k++) {
     double s = 0;
     for (int i = 0; i < half; i++)
-      s += odd[i] * cos(M_PI * (2 * i + 1) * (2 * k + 1) / (2 * n));
+      s += odd[i] * factors[k * half + i];
     out[2 * k] = sums[k];
     out[2 * k + 1] = 2 * s;
   }
@@ -182,16 +208,17 @@ static int by_value(const void *a, const void *b)
 
 uint64_t check_phash(const uint8_t grey[32 * 32])
 {
-  double columns[8][32], in[32], out[32], low[64], sorted[64];
+  double table[COSINES], columns[8][32], in[32], out[32], low[64], sorted[64];
+  make_cosines(table);
   for (int x = 0; x < 32; x++) {
     for (int y = 0; y < 32; y++)
       in[y] = grey[y * 32 + x];
-    cosine(out, in, 32);
+    cosine(out, in, 32, table);
     for (int k = 0; k < 8; k++)
       columns[k][x] = out[k];
   }
   for (int k = 0; k < 8; k++) {
-    cosine(out, columns[k], 32);
+    cosine(out, columns[k], 32, table);
     memcpy(low + 8 * k, out, 8 * sizeof *low);
   }
   memcpy(sorted, low, sizeof low);

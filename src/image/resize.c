@@ -2,13 +2,12 @@
  * so that their order shows: horizontally first, but since Pillow 13.0 vertically first where the height loses more than twice as many pixels as the width does. */
 #include "image/image.h"
 
+#include "image/resize_rows.h"
 #include "util/error.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { PRECISION_BITS = 32 - 8 - 2 };
 
 /* ---- filters: their value at x, and how far they reach ---- */
 
@@ -106,7 +105,7 @@ static int axis_new(axis *a, int in, int out, image_filter filter)
     }
     for (int i = 0; i < n; i++) {
       double v = total != 0.0 ? w[i] / total : w[i];
-      a->k[(size_t)x * (size_t)a->ksize + (size_t)i] = v < 0 ? (int32_t)(-0.5 + v * (1 << PRECISION_BITS)) : (int32_t)(0.5 + v * (1 << PRECISION_BITS));
+      a->k[(size_t)x * (size_t)a->ksize + (size_t)i] = v < 0 ? (int32_t)(-0.5 + v * (1 << RESIZE_PRECISION)) : (int32_t)(0.5 + v * (1 << RESIZE_PRECISION));
     }
     a->bounds[2 * x] = first;
     a->bounds[2 * x + 1] = n;
@@ -115,54 +114,24 @@ static int axis_new(axis *a, int in, int out, image_filter filter)
   return 0;
 }
 
-static inline uint8_t clip8(int32_t v)
-{
-  v >>= PRECISION_BITS;
-  return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
 /* ---- passes ---- */
 
 static void horizontal(uint8_t *out, int out_width, const uint8_t *in, int width, int height, int channels, const axis *a)
 {
-  for (int y = 0; y < height; y++, in += (size_t)width * (size_t)channels)
-    for (int x = 0; x < out_width; x++, out += channels) {
-      const int32_t *k = a->k + (size_t)x * (size_t)a->ksize;
-      const uint8_t *p = in + (size_t)a->bounds[2 * x] * (size_t)channels;
-      int n = a->bounds[2 * x + 1];
-      int32_t s[4] = {1 << (PRECISION_BITS - 1), 1 << (PRECISION_BITS - 1), 1 << (PRECISION_BITS - 1), 1 << (PRECISION_BITS - 1)};
-      if (channels == 3)
-        for (int i = 0; i < n; i++, p += 3) {
-          s[0] += p[0] * k[i];
-          s[1] += p[1] * k[i];
-          s[2] += p[2] * k[i];
-        }
-      else
-        for (int i = 0; i < n; i++, p += channels)
-          for (int c = 0; c < channels; c++)
-            s[c] += p[c] * k[i];
-      for (int c = 0; c < channels; c++)
-        out[c] = clip8(s[c]);
-    }
+  resize_across *across = resize_rows_choose().across;
+  for (int y = 0; y < height; y++, in += (size_t)width * (size_t)channels, out += (size_t)out_width * (size_t)channels)
+    across(out, out_width, in, width, channels, a->bounds, a->k, a->ksize);
 }
 
 static int vertical(uint8_t *out, int out_height, const uint8_t *in, int width, int channels, const axis *a, int first_row)
 {
+  resize_down *down = resize_rows_choose().down;
   size_t row = (size_t)width * (size_t)channels;
   int32_t *sums = malloc(row * sizeof *sums);
   if (!sums)
     return error_nomem();
-  for (int y = 0; y < out_height; y++, out += row) {
-    const int32_t *k = a->k + (size_t)y * (size_t)a->ksize;
-    const uint8_t *p = in + (size_t)(a->bounds[2 * y] - first_row) * row;
-    for (size_t x = 0; x < row; x++)
-      sums[x] = 1 << (PRECISION_BITS - 1);
-    for (int i = 0; i < a->bounds[2 * y + 1]; i++, p += row)
-      for (size_t x = 0; x < row; x++)
-        sums[x] += p[x] * k[i];
-    for (size_t x = 0; x < row; x++)
-      out[x] = clip8(sums[x]);
-  }
+  for (int y = 0; y < out_height; y++, out += row)
+    down(out, sums, in + (size_t)(a->bounds[2 * y] - first_row) * row, row, a->bounds[2 * y + 1], a->k + (size_t)y * (size_t)a->ksize);
   free(sums);
   return 0;
 }
