@@ -16,7 +16,8 @@ int data_open(data_session *s, bool lock); /* 0, or the exit status */
 /* Closes it; code is what the work returned: says the error, and gives the exit status. */
 int data_finish(data_session *s, int code);
 
-bool data_ask(void *user, const char *question); /* a question on the terminal; false where there is none */
+bool data_ask(void *user, const char *question);                    /* a question on the terminal; false where there is none */
+void data_print_git_add(data_session *s, const name_list *written); /* what the user has to tell git, when core.autostage does not */
 void data_print_changes(const changes *c);
 void data_print_json(const char *s); /* a JSON string on stdout */
 /* Takes the words behind a long option that has a list ("--targets A B") out of argv, up to the next option, as DVC's commands read them. *list is malloc'ed; the strings stay argv's. false: no memory. */
@@ -31,7 +32,8 @@ bool data_take_list(char ***list, int *n, int *argc, char **argv, const char *op
 extern const cli_command data_init, data_add_command, data_commit_command, data_remove_command, data_move_command, data_unprotect_command;
 extern const cli_command data_status_command, data_checkout_command, data_push_command, data_fetch_command, data_pull_command;
 
-extern const cli_command data_diff_command, data_restore_command, data_verify_command, data_hooks_command, data_list_command, data_get_command;
+extern const cli_command data_diff_command, data_restore_command, data_verify_command, data_hooks_command, data_list_command, data_get_command, data_import_command,
+  data_update_command;
 extern const cli_command data_remote_command, data_config_command, data_cache_command, data_gc_command;
 
 #endif

@@ -111,6 +111,25 @@ bool data_take_list(char ***list, int *n, int *argc, char **argv, const char *op
   return true;
 }
 
+void data_print_git_add(data_session *s, const name_list *written)
+{
+  if (!s->repo->git_root || config_true(&s->repo->config, "core", "autostage", false) || !written->n)
+    return;
+  cli_progress_clear(s->progress);
+  printf("To track the changes with git: git add");
+  for (size_t i = 0; i < written->n; i++)
+    printf(" %s", written->items[i]);
+  for (size_t i = 0; i < s->repo->n_touched; i++) {
+    const char *name = strrchr(s->repo->touched[i], '/');
+    if (strcmp(name ? name + 1 : s->repo->touched[i], ".gitignore") == 0) {
+      char *shown = repo_shown(s->repo, s->repo->touched[i]);
+      printf(" %s", shown ? shown : s->repo->touched[i]);
+      free(shown);
+    }
+  }
+  putchar('\n');
+}
+
 void data_print_changes(const changes *c)
 {
   static const char order[] = "MAD"; /* as DVC lists them */

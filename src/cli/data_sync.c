@@ -63,6 +63,12 @@ static const cli_option status_options[] = {
   {0},
 };
 
+/* What is said of a stage as a whole. */
+static bool is_bare(const char *group)
+{
+  return strcmp(group, "changed command") == 0 || strcmp(group, "changed checksum") == 0;
+}
+
 static void print_status(const status_list *l)
 {
   const char *before = "", *group = "";
@@ -72,8 +78,8 @@ static void print_status(const status_list *l)
       printf("%s:\n", e->stage);
       group = "";
     }
-    if (strcmp(e->group, "changed command") == 0)
-      printf("\tchanged command\n");
+    if (is_bare(e->group))
+      printf("\t%s\n", e->group);
     else {
       if (strcmp(before, e->stage) != 0 || strcmp(group, e->group) != 0)
         printf("\t%s:\n", e->group);
@@ -91,14 +97,14 @@ static void print_status_json(const status_list *l)
     const status_entry *e = &l->items[i], *before = i ? e - 1 : NULL;
     bool new_stage = !before || strcmp(before->stage, e->stage) != 0, new_group = new_stage || strcmp(before->group, e->group) != 0;
     if (new_group && before)
-      fputs(strcmp(before->group, "changed command") == 0 ? "" : "}}", stdout);
+      fputs(is_bare(before->group) ? "" : "}}", stdout);
     if (new_stage) {
       fputs(before ? "], " : "", stdout);
       data_print_json(e->stage);
       fputs(": [", stdout);
     } else
       fputs(", ", stdout);
-    if (strcmp(e->group, "changed command") == 0) {
+    if (is_bare(e->group)) {
       data_print_json(e->group);
       continue;
     }
@@ -108,7 +114,7 @@ static void print_status_json(const status_list *l)
     printf(": \"%s\"", e->state);
   }
   if (l->n)
-    fputs(strcmp(l->items[l->n - 1].group, "changed command") == 0 ? "]" : "}}]", stdout);
+    fputs(is_bare(l->items[l->n - 1].group) ? "]" : "}}]", stdout);
   puts("}");
 }
 

@@ -83,21 +83,8 @@ static int run_add(const cli_command *self, int argc, char **argv)
   if (status)
     return status;
   int code = data_add(s.repo, a.operands, a.n_operands, &o, &written);
-  if (code == 0 && !quiet && s.repo->git_root && !config_true(&s.repo->config, "core", "autostage", false)) {
-    cli_progress_clear(s.progress);
-    printf("To track the changes with git: git add");
-    for (size_t i = 0; i < written.n; i++)
-      printf(" %s", written.items[i]);
-    for (size_t i = 0; i < s.repo->n_touched; i++) {
-      const char *name = strrchr(s.repo->touched[i], '/');
-      if (strcmp(name ? name + 1 : s.repo->touched[i], ".gitignore") == 0) {
-        char *shown = repo_shown(s.repo, s.repo->touched[i]);
-        printf(" %s", shown ? shown : s.repo->touched[i]);
-        free(shown);
-      }
-    }
-    putchar('\n');
-  }
+  if (code == 0 && !quiet)
+    data_print_git_add(&s, &written);
   names_free(&written);
   return data_finish(&s, code);
 }

@@ -48,7 +48,7 @@ int data_unprotect(repo *r, char *const *paths, int n);
 /* ---- status ---- */
 typedef struct status_entry {
   char *stage;       /* "data.dvc" */
-  const char *group; /* "changed outs", "changed deps", "changed command" */
+  const char *group; /* "changed outs", "changed deps"; and without a path "changed command", "changed checksum" */
   char *path;
   const char *state; /* "modified", "deleted", "new", "not in cache" */
 } status_entry;
@@ -125,6 +125,22 @@ typedef struct get_options {
 int data_get(char **written, const char *url, const char *path, const get_options *o);
 /* Where a source's data would come from: "REMOTE-URL/files/md5/ab/cdef…". malloc'ed. */
 int data_get_url(char **where, const char *url, const char *path, const source_options *o);
+
+typedef struct import_options {
+  const source_options *source;
+  const char *out;
+  bool force, no_exec, no_download;
+  int jobs;
+} import_options;
+int data_import(name_list *written, repo *r, const char *url, const char *path, const import_options *o);
+typedef struct update_options {
+  const char *rev;
+  bool recursive, no_download;
+  int jobs;
+} update_options;
+int data_update(changes *c, repo *r, char *const *names, int n, const update_options *o);
+/* What an import names, into the cache, where it is not there yet; other stages need nothing. An import without its data so far learns what they are, in memory only. */
+int import_bring(repo *r, stage *s, int jobs, uint64_t *brought);
 
 /* ---- remotes ---- */
 typedef struct sync_options {

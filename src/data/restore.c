@@ -215,6 +215,8 @@ int data_restore(changes *c, name_list *written, repo *r, const char *revision, 
     code = check(&x, n > 0);
   if (code == 0)
     code = sync_fetch_targets(r, &x.t, &fetch, &fetched, &missing);
+  for (size_t i = 0; i < x.t.n && code == 0; i++)
+    code = import_bring(r, x.t.items[i].out->stage, o->jobs, &fetched);
   if (code == 0 && missing)
     code = error_set(OPIS_ENOTFOUND, "%llu objects of revision %s are neither in the cache nor on the remote; nothing was changed", (unsigned long long)missing, revision);
   for (size_t i = 0; i < x.t.n && code == 0 && !o->force; i++) /* after the directory objects have come */

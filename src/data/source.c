@@ -193,8 +193,10 @@ static int lay_settings(repo *r, const source_options *o)
       free(bytes);
   }
   const char *name = o->remote ? o->remote : config_get(&r->config, "core", "", "remote");
-  if (code == 0 && o->remote)
-    code = config_edit(&text, "core", "", "remote", o->remote, &found);
+  if (!name && o->n_remote_config) /* a source without a remote of its own */
+    name = "upstream";
+  if (code == 0 && name)
+    code = config_edit(&text, "core", "", "remote", name, &found);
   for (int i = 0; i < o->n_remote_config && code == 0; i++) {
     const char *equals = strchr(o->remote_config[i], '=');
     char *key = equals ? strndup(o->remote_config[i], (size_t)(equals - o->remote_config[i])) : NULL;
@@ -207,6 +209,8 @@ static int lay_settings(repo *r, const source_options *o)
   }
   if (code == 0 && text.n)
     code = config_parse(&r->config, text.s, text.n, CONFIG_LOCAL, "the command line");
+  if (code == 0 && o->remote && !config_has_remote(&r->config, o->remote))
+    code = error_set(OPIS_ENOTFOUND, "%s: the source has no remote of this name", o->remote);
   strbuf_free(&text);
   return code;
 }

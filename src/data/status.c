@@ -1,5 +1,6 @@
 /* opis data status: how the work tree differs from what the stage files say. */
 #include "data/objects.h"
+#include "data/stage_md5.h"
 
 #include "util/error.h"
 
@@ -62,6 +63,25 @@ static int state_of(const char **state, repo *r, const output *o, bool dep)
   return code;
 }
 
+/* A stage file with dependencies has its own hash, which says whether somebody edited it. */
+static int check_own_md5(bool *changed, const stage *s)
+{
+  char now[MD5_HEX];
+  yaml_node *root;
+  *changed = false;
+  if (s->name || s->n_deps == 0)
+    return 0;
+  int code = stage_md5(now, s);
+  if (code == 0)
+    code = yaml_parse(&root, s->text.s, s->text.n, s->file);
+  if (code == 0) {
+    const char *md5 = yaml_text(root, "md5");
+    *changed = !md5 || strcmp(md5, now) != 0;
+    yaml_node_free(root);
+  }
+  return code;
+}
+
 static int status_of_stage(status_list *l, repo *r, stage *s, const output *only)
 {
   const char *state;
@@ -89,6 +109,11 @@ static int status_of_stage(status_list *l, repo *r, stage *s, const output *only
   }
   if (code == 0 && s->name && s->cmd && s->locked_cmd && strcmp(s->cmd, s->locked_cmd) != 0)
     code = add_entry(l, r, s, "changed command", NULL, "");
+  bool edited = false;
+  if (code == 0)
+    code = check_own_md5(&edited, s);
+  if (code == 0 && edited)
+    code = add_entry(l, r, s, "changed checksum", NULL, "");
   return code;
 }
 

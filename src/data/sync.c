@@ -227,10 +227,37 @@ int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_
   return sync_fetch_used(r, &u, o, fetched, missing);
 }
 
+/* Imports come from their source, not from a remote of ours. c: one that had no data so far is put into place here, as its stage file does not name them. */
+static int fetch_imports(changes *c, repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
+{
+  stages set;
+  targets t;
+  const stage *last = NULL;
+  int code = stages_load(&set, r);
+  if (code < 0)
+    return code;
+  code = targets_collect(&t, r, &set, names, n, o->recursive, o->with_deps);
+  for (size_t i = 0; code == 0 && i < t.n; i++) {
+    stage *s = t.items[i].out->stage;
+    if (s == last)
+      continue;
+    last = s;
+    bool named = t.items[i].out->hashed;
+    code = import_bring(r, s, o->jobs, fetched);
+    if (code == 0 && c && !named && t.items[i].out->hashed)
+      code = place_output(c, r, t.items[i].out, NULL, &(checkout_options){.force = o->force});
+  }
+  targets_free(&t);
+  stages_free(&set);
+  return code;
+}
+
 int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
 {
   uint64_t missing;
   int code = fetch(r, names, n, o, fetched, &missing);
+  if (code == 0)
+    code = fetch_imports(NULL, r, names, n, o, fetched);
   if (code == 0 && missing)
     code = error_set(OPIS_ENOTFOUND, "%llu objects are not on the remote; somebody has to push them", (unsigned long long)missing);
   return code;
@@ -241,6 +268,8 @@ int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options
   uint64_t missing;
   checkout_options how = {.force = o->force, .allow_missing = o->allow_missing, .recursive = o->recursive, .with_deps = o->with_deps};
   int code = fetch(r, names, n, o, fetched, &missing);
+  if (code == 0)
+    code = fetch_imports(c, r, names, n, o, fetched);
   if (code < 0)
     return code;
   code = data_checkout(c, r, names, n, &how);

@@ -1,0 +1,526 @@
+/* opis data import and update: data of another repository, with a stage file that says where they came from. */
+#include "data/git.h"
+#include "data/gitignore.h"
+#include "data/objects.h"
+#include "data/source.h"
+#include "data/stage_md5.h"
+#include "data/transfer.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct taking {
+  repo *r;
+  source *s;
+  const tree *from;
+  const tree_entry *root;
+  tree *to;
+  size_t skip; /* bytes of the path in the source that the output's begin after */
+  atomic_ullong done;
+} taking;
+
+static const tree_entry *entry_of(const taking *t, size_t i)
+{
+  return t->from ? &t->from->entries[t->to->entries[i].links] : t->root;
+}
+
+/* What the source has as a file, or as an object of DVC 2, becomes an object of ours. */
+static int store(repo *r, source *s, const tree_entry *e, uint8_t md5[MD5_SIZE], uint64_t *size)
+{
+  int from = -1;
+  char *bytes = NULL;
+  size_t n = 0;
+  odb_temporary t;
+  oid id = {.dir = false};
+  int code = 0;
+  if (e->flags & VIEW_LINK)
+    return error_set(OPIS_EUNSUPPORTED, "%s: a symbolic link in the source's git; import the file that it leads to", e->path);
+  memcpy(id.md5, e->md5, MD5_SIZE);
+  code = e->flags & VIEW_FILE_HERE ? source_file(&from, &bytes, &n, s, e->path) : source_read(&from, s, &id, true);
+  if (code == 0)
+    code = odb_new(&t, &r->db);
+  if (code == 0) {
+    code = from >= 0 ? copy_file(t.fd, from, true, e->path) : file_write_all(t.fd, bytes, n, e->path);
+    if (code == 0 && lseek(t.fd, 0, SEEK_SET) != 0)
+      code = error_set_errno("%s", e->path);
+    if (code == 0)
+      code = md5_fd(id.md5, size, t.fd, e->path);
+    if (code == 0)
+      code = odb_keep(&t, &r->db, &id);
+    else
+      odb_drop(&t, &r->db);
+  }
+  if (from >= 0)
+    close(from);
+  free(bytes);
+  memcpy(md5, id.md5, MD5_SIZE);
+  return code;
+}
+
+static int take_one(void *user, size_t i)
+{
+  taking *t = user;
+  tree_entry *to = &t->to->entries[i];
+  const tree_entry *e = entry_of(t, i);
+  int code = 0;
+  if (e->flags & (VIEW_FILE_HERE | VIEW_LEGACY))
+    code = store(t->r, t->s, e, to->md5, &to->size);
+  else if (e->flags & TREE_HASHED) {
+    oid id = {.dir = false};
+    memcpy(id.md5, e->md5, MD5_SIZE);
+    memcpy(to->md5, e->md5, MD5_SIZE);
+    code = odb_check(&t->r->db, &id, &to->size);
+  } else
+    code = error_set(OPIS_ENOTFOUND, "%s: the source says nothing of its content yet", e->path);
+  to->flags |= TREE_HASHED;
+  repo_progress(t->r, "importing", atomic_fetch_add(&t->done, 1) + 1, t->to->n, false);
+  return code;
+}
+
+/* Everything of a path into our cache; *id is what it is, out the files of a folder with their sizes. */
+static int take(oid *id, tree *out, repo *r, source *s, const char *path, int jobs)
+{
+  tree all;
+  tree_entry root;
+  used u;
+  *out = (tree)TREE_INIT;
+  int code = source_view(&all, &root, s, path, &(view_options){.recursive = true});
+  if (code < 0)
+    return code;
+  code = source_need(&u, &all, &root);
+  if (code == 0)
+    code = source_bring(s, &u, false, jobs);
+  odb_temporary none;
+  if (code == 0 && r->db.fd < 0 && (code = odb_new(&none, &r->db)) == 0) /* the source's side has just made our cache: it is opened here, too */
+    odb_drop(&none, &r->db);
+  bool folder = (root.flags & VIEW_DIR) != 0;
+  taking t = {.r = r, .s = s, .from = folder ? &all : NULL, .root = &root, .to = out, .skip = strlen(path) + (*path != '\0')};
+  for (size_t i = 0; folder && i < all.n && code == 0; i++)
+    if (!(all.entries[i].flags & VIEW_DIR)) {
+      tree_entry *e = tree_add(out, all.entries[i].path + t.skip, strlen(all.entries[i].path + t.skip));
+      if (!e || i > UINT32_MAX)
+        code = error_nomem();
+      else
+        e->links = (uint32_t)i; /* where it comes from */
+    }
+  if (!folder && code == 0)
+    code = tree_add(out, "", 0) ? 0 : error_nomem();
+  if (code == 0)
+    code = transfer_parallel(r, out->n, jobs ? jobs : 8, take_one, &t);
+  for (size_t i = 0; i < out->n; i++)
+    out->entries[i].links = 1;
+  tree_sort(out);
+  if (code == 0 && folder)
+    code = objects_save(id, out, r, &r->db);
+  else if (code == 0) {
+    memcpy(id->md5, out->entries[0].md5, MD5_SIZE);
+    id->dir = false;
+  }
+  if (code == 0)
+    code = odb_sync(&r->db);
+  tree_free(&all);
+  if (code < 0)
+    tree_free(out);
+  return code;
+}
+
+/* ---- the stage file ---- */
+
+static void put_value(strbuf *b, const char *indent, const char *key, const char *value, int *code)
+{
+  if (!value || *code < 0)
+    return;
+  strbuf_printf(b, "%s%s:", indent, key);
+  *code = yaml_put_string(b, value, strlen(indent) + strlen(key) + 1, strlen(indent) + 2);
+  strbuf_putc(b, '\n');
+}
+
+static int write_stage(stage **s, const char *file, const char *out, const char *url, const char *path, const source_options *o, const char *lock)
+{
+  strbuf b = STRBUF_INIT;
+  int code = 0;
+  strbuf_puts(&b, "frozen: true\ndeps:\n");
+  put_value(&b, "- ", "path", path, &code);
+  strbuf_puts(&b, "  repo:\n");
+  put_value(&b, "    ", "url", url, &code);
+  put_value(&b, "    ", "rev", o->rev, &code);
+  put_value(&b, "    ", "rev_lock", lock && *lock ? lock : NULL, &code);
+  put_value(&b, "    ", "config", o->config, &code);
+  if (o->n_remote_config) {
+    strbuf_puts(&b, "    remote:\n");
+    for (int i = 0; i < o->n_remote_config && code == 0; i++) {
+      const char *equals = strchr(o->remote_config[i], '=');
+      char *key = equals ? strndup(o->remote_config[i], (size_t)(equals - o->remote_config[i])) : NULL;
+      if (key)
+        put_value(&b, "      ", key, equals + 1, &code);
+      free(key);
+    }
+  } else
+    put_value(&b, "    ", "remote", o->remote, &code);
+  strbuf_puts(&b, "outs:\n- hash: md5\n");
+  put_value(&b, "  ", "path", out, &code);
+  if (code == 0 && strbuf_check(&b) < 0)
+    code = error_nomem();
+  if (code == 0)
+    code = stage_parse(s, file, b.s, b.n);
+  strbuf_free(&b);
+  return code;
+}
+
+/* md5, size and nfiles go before what a new file has: in DVC's order. */
+static int fill_new(stage *s, const oid *id, const tree *t)
+{
+  char md5[OID_TEXT];
+  strbuf b = STRBUF_INIT, quoted = STRBUF_INIT;
+  const char *outs = strstr(s->text.s, "\nouts:\n- hash: md5\n");
+  oid_text(md5, id);
+  int code = yaml_put_string(&quoted, md5, 6, 4);
+  strbuf_append(&b, s->text.s, (size_t)(outs - s->text.s));
+  strbuf_printf(&b, "\nouts:\n- md5:%s\n  size: %llu\n", quoted.s, (unsigned long long)tree_bytes(t));
+  if (id->dir)
+    strbuf_printf(&b, "  nfiles: %zu\n", t->n);
+  strbuf_printf(&b, "  %s", outs + 9);
+  strbuf_free(&quoted);
+  if (code == 0 && strbuf_check(&b) < 0)
+    code = error_nomem();
+  if (code < 0) {
+    strbuf_free(&b);
+    return code;
+  }
+  strbuf_free(&s->text);
+  s->text = b;
+  s->outs[0].oid = *id;
+  s->outs[0].hashed = true;
+  s->outs[0].legacy = false;
+  return 0;
+}
+
+/* The stage's own hash goes first. */
+static int put_md5(stage *s, bool first)
+{
+  char md5[MD5_HEX];
+  strbuf b = STRBUF_INIT, quoted = STRBUF_INIT;
+  int code = stage_md5(md5, s);
+  if (code == 0)
+    code = yaml_put_string(&quoted, md5, 4, 2);
+  if (code == 0 && first) {
+    strbuf_printf(&b, "md5:%s\n%s", quoted.s, s->text.s);
+    code = strbuf_check(&b);
+    if (code == 0) {
+      strbuf_free(&s->text);
+      s->text = b;
+    } else
+      strbuf_free(&b);
+  } else if (code == 0)
+    code = yaml_set(&s->text, (const char *const[]){NULL}, "md5", quoted.s + 1, s->file);
+  strbuf_free(&quoted);
+  return code;
+}
+
+/* ---- import ---- */
+
+/* Where it goes, root-relative. */
+static int resolve(char **rel, repo *r, const char *path, const import_options *o)
+{
+  char *typed = NULL;
+  const char *name = path_name(path);
+  if (!*name && !o->out)
+    return error_set(OPIS_EINVALID, "the whole repository: name where it goes with -o");
+  if (!o->out)
+    typed = strdup(name);
+  else if (file_is_folder(o->out) && *name) {
+    if (asprintf(&typed, "%s/%s", o->out, name) < 0)
+      typed = NULL;
+  } else
+    typed = strdup(o->out);
+  if (!typed)
+    return error_nomem();
+  int code = repo_relative(rel, r, typed);
+  free(typed);
+  if (code < 0)
+    return code;
+  char *folder = path_folder(*rel);
+  if (!folder)
+    code = OPIS_ENOMEM;
+  else if (**rel == '\0')
+    code = error_set(OPIS_EINVALID, "the repository itself cannot be an import; name a path in it with -o");
+  else if (*folder && scan_kind(r, folder) != PATH_FOLDER)
+    code = error_set(OPIS_ENOTFOUND, "%s: no such folder", folder);
+  else if (!o->force && scan_kind(r, *rel) != PATH_MISSING)
+    code = error_set(OPIS_EEXISTS, "%s: exists already; --force takes its place", *rel);
+  free(folder);
+  return code < 0 ? code : repo_check_no_links(r, *rel);
+}
+
+static int check_free(const stages *set, const char *rel, const char *file)
+{
+  size_t n = strlen(rel);
+  for (size_t i = 0; i < set->n; i++)
+    for (size_t k = 0; k < set->items[i]->n_outs; k++) {
+      const char *path = set->items[i]->outs[k].path;
+      size_t m = path ? strlen(path) : 0;
+      if (path && strcmp(set->items[i]->file, file) != 0 && ((strncmp(path, rel, n) == 0 && (!path[n] || path[n] == '/')) || (strncmp(path, rel, m) == 0 && rel[m] == '/')))
+        return error_set(OPIS_ECONFLICT, "%s: %s tracks '%s' already", rel, set->items[i]->file, path);
+    }
+  return 0;
+}
+
+int data_import(name_list *written, repo *r, const char *url, const char *typed, const import_options *o)
+{
+  stages set = {0};
+  stage *st = NULL;
+  source *s = NULL;
+  tree t = TREE_INIT;
+  oid id = {.dir = false};
+  changes c = {0};
+  char *path = NULL, *rel = NULL, *file = NULL, *shown = NULL;
+  source_options from = *o->source;
+  from.into = r;
+  int code = stages_load(&set, r);
+  if (code == 0)
+    code = source_path(&path, typed);
+  if (code == 0)
+    code = resolve(&rel, r, path, o);
+  if (code == 0 && asprintf(&file, "%s.dvc", rel) < 0) {
+    file = NULL;
+    code = error_nomem();
+  }
+  if (code == 0 && from.remote && from.n_remote_config)
+    code = error_set(OPIS_EUNSUPPORTED, "--remote with --remote-config in an import: write both into a file of configuration and name it with --config");
+  if (code == 0 && !o->force && scan_kind(r, file) != PATH_MISSING)
+    code = error_set(OPIS_EEXISTS, "%s: exists already; --force takes its place", file);
+  if (code == 0)
+    code = check_free(&set, rel, file);
+  if (code == 0)
+    code = gitignore_check_untracked(r, rel);
+  if (code == 0)
+    code = lock_check_paths(r, (const char *const[]){rel}, 1, true);
+  if (code == 0 && !o->no_exec)
+    code = source_open(&s, url, &from);
+  if (code == 0 && !o->no_exec && !o->no_download)
+    code = take(&id, &t, r, s, path, o->jobs);
+  else if (code == 0 && s) { /* it must be there all the same */
+    tree_entry root;
+    code = source_view(&t, &root, s, path, &(view_options){0});
+  }
+  if (code == 0)
+    code = write_stage(&st, file, path_name(rel), url, typed, &from, s ? s->lock : NULL);
+  if (code == 0 && s && !o->no_download)
+    code = fill_new(st, &id, &t);
+  if (code == 0 && s)
+    code = put_md5(st, true);
+  if (code == 0)
+    code = gitignore_add(r, rel);
+  if (code == 0)
+    code = stage_save(r, st);
+  if (code == 0 && st->outs[0].hashed)
+    code = place_output(&c, r, &st->outs[0], NULL, &(checkout_options){.force = o->force});
+  if (code == 0) {
+    shown = repo_shown(r, file);
+    code = shown ? names_add(written, shown) : error_nomem();
+  }
+  changes_free(&c);
+  tree_free(&t);
+  source_close(s);
+  stage_free(st);
+  stages_free(&set);
+  free(path);
+  free(rel);
+  free(file);
+  free(shown);
+  int staged = repo_stage_touched(r);
+  return code < 0 ? code : staged;
+}
+
+/* ---- update, and bringing ---- */
+
+/* Settings that the stage file has beside the revision. The strings are the node's and *list's. */
+static int read_settings(source_options *o, name_list *list, const yaml_node *root)
+{
+  const yaml_node *deps = yaml_get(root, "deps"), *from = deps && deps->kind == YAML_SEQUENCE && deps->n ? yaml_get(deps->items[0], "repo") : NULL;
+  const yaml_node *settings = yaml_get(from, "config"), *where = yaml_get(from, "remote");
+  if (settings && settings->kind != YAML_SCALAR)
+    return error_set(OPIS_EUNSUPPORTED, "an import with settings in its .dvc file ('config:'), which opis does not read; write them into a file and name it there");
+  if (settings)
+    o->config = settings->text;
+  if (where && where->kind == YAML_SCALAR)
+    o->remote = where->text;
+  for (size_t i = 0; where && where->kind == YAML_MAPPING && i + 1 < where->n; i += 2) {
+    char *pair = NULL;
+    if (where->items[i]->kind != YAML_SCALAR || where->items[i + 1]->kind != YAML_SCALAR)
+      continue;
+    int code = asprintf(&pair, "%s=%s", where->items[i]->text, where->items[i + 1]->text) < 0 ? error_nomem() : names_add(list, pair);
+    if (code < 0)
+      return code;
+    free(pair);
+  }
+  o->remote_config = list->items;
+  o->n_remote_config = (int)list->n;
+  return 0;
+}
+
+/* A path of a source as the .dvc file has it: from where the user stands, as DVC takes it, else from the file's own folder. malloc'ed. */
+static char *find_url(const repo *r, const stage *s, const char *url)
+{
+  char *folder, *there = NULL;
+  struct stat st;
+  if (url[0] == '/' || strstr(url, "://") || stat(url, &st) == 0)
+    return strdup(url);
+  folder = path_folder(s->file);
+  if (folder && asprintf(&there, "%s/%s/%s", r->root, folder, url) >= 0 && stat(there, &st) != 0) {
+    free(there);
+    there = strdup(url); /* "user@host:path", or nothing: git will say */
+  }
+  free(folder);
+  return there;
+}
+
+static int open_source(source **s, repo *r, const stage *st, const char *rev)
+{
+  yaml_node *root = NULL;
+  name_list list = {0};
+  source_options from = {.rev = rev, .into = r, .hooks = r->hooks};
+  char *folder = NULL, *url = NULL;
+  int code = yaml_parse(&root, st->text.s, st->text.n, st->file);
+  if (code == 0)
+    code = read_settings(&from, &list, root);
+  if (code == 0 && asprintf(&folder, "%s/tmp/opis", r->dvc) < 0) {
+    folder = NULL;
+    code = error_nomem();
+  }
+  from.folder = folder;
+  if (code == 0 && !(url = find_url(r, st, st->deps[0].repo_url)))
+    code = error_nomem();
+  if (code == 0)
+    code = source_open(s, url, &from);
+  names_free(&list);
+  yaml_node_free(root);
+  free(folder);
+  free(url);
+  return code < 0 ? error_prefix(code, "%s", st->file) : 0;
+}
+
+static bool from_repo(const stage *s)
+{
+  return stage_is_import(s) && s->deps[0].repo_url && s->n_outs == 1 && s->outs[0].path;
+}
+
+int import_bring(repo *r, stage *st, int jobs, uint64_t *brought)
+{
+  source *s;
+  tree t;
+  oid id = {.dir = false};
+  bool there = false;
+  output *o = &st->outs[0];
+  if (!from_repo(st) || o->refused)
+    return 0;
+  int code = o->hashed ? output_in_cache(&there, r, o) : 0;
+  if (code < 0 || there)
+    return code;
+  code = open_source(&s, r, st, st->deps[0].repo_rev_lock ? st->deps[0].repo_rev_lock : st->deps[0].repo_rev);
+  if (code < 0)
+    return code;
+  char *path;
+  code = source_path(&path, st->deps[0].written);
+  if (code == 0)
+    code = take(&id, &t, r, s, path, jobs);
+  if (code == 0) {
+    *brought += t.n;
+    if (o->hashed && !oid_same(&id, &o->oid))
+      code = error_set(OPIS_ECONFLICT, "%s: the source has other data there than when this was imported; 'opis data update %s' takes them", st->file, st->file);
+    else if (!o->hashed) /* an import without its data so far */
+      o->oid = id, o->hashed = true, o->legacy = false;
+    tree_free(&t);
+  }
+  free(path);
+  source_close(s);
+  return code;
+}
+
+static int set_repo_key(stage *s, const char *key, const char *value)
+{
+  strbuf quoted = STRBUF_INIT;
+  int code = yaml_put_string(&quoted, value, strlen(key) + 5, 6);
+  if (code == 0)
+    code = strbuf_check(&quoted) < 0 ? error_nomem() : yaml_set(&s->text, (const char *const[]){"deps", "#0", "repo", NULL}, key, quoted.s + 1, s->file);
+  strbuf_free(&quoted);
+  return code;
+}
+
+static int clear_out(stage *s)
+{
+  static const char *const keys[] = {"md5", "size", "nfiles"};
+  int code = 0;
+  for (int i = 0; i < 3 && code == 0; i++)
+    code = yaml_set(&s->text, (const char *const[]){"outs", "#0", NULL}, keys[i], NULL, s->file);
+  return code;
+}
+
+static int update_one(changes *c, repo *r, stage *st, const update_options *o)
+{
+  source *s;
+  tree t = TREE_INIT;
+  oid id = {.dir = false};
+  char *path = NULL;
+  output *out = &st->outs[0];
+  const char *rev = o->rev ? o->rev : st->deps[0].repo_rev, *before = st->deps[0].repo_rev_lock;
+  int code = lock_check_paths(r, (const char *const[]){out->path}, 1, true);
+  if (code == 0)
+    code = open_source(&s, r, st, rev);
+  if (code < 0)
+    return code;
+  bool moved = !before || strcmp(before, s->lock) != 0 || !out->hashed;
+  code = source_path(&path, st->deps[0].written);
+  if (code == 0 && !o->no_download)
+    code = take(&id, &t, r, s, path, o->jobs);
+  if (code == 0 && o->rev)
+    code = set_repo_key(st, "rev", o->rev);
+  if (code == 0 && s->lock[0])
+    code = set_repo_key(st, "rev_lock", s->lock);
+  if (code == 0 && !o->no_download)
+    code = stage_set_output(st, 0, &id, tree_bytes(&t), t.n, false);
+  if (code == 0 && (moved || !o->no_download))
+    code = put_md5(st, false);
+  if (code == 0 && o->no_download && moved)
+    code = clear_out(st);
+  if (code == 0 && !o->no_download) /* before the .dvc file, which then says what is there: it refuses where changes would be lost */
+    code = place_output(c, r, out, NULL, &(checkout_options){.force = false});
+  if (code == 0)
+    code = stage_save(r, st);
+  if (code == 0 && o->no_download && moved && scan_kind(r, out->path) != PATH_MISSING && out->hashed)
+    code = place_remove(c, r, out->path, output_store(r, out), false); /* as DVC: what is there now is not what the file says */
+  tree_free(&t);
+  source_close(s);
+  free(path);
+  return code;
+}
+
+int data_update(changes *c, repo *r, char *const *names, int n, const update_options *o)
+{
+  stages set;
+  targets t = {0};
+  int code = stages_load(&set, r);
+  if (code < 0)
+    return code;
+  code = targets_collect(&t, r, &set, names, n, o->recursive, false);
+  for (size_t i = 0; i < t.n && code == 0; i++) {
+    const stage *s = t.items[i].out->stage;
+    if (!from_repo(s))
+      code = error_set(stage_is_import(s) ? OPIS_EUNSUPPORTED : OPIS_EINVALID, "%s: %s", s->file,
+        stage_is_import(s) ? "an import of a URL, which opis does not update ('dvc update' does)" : "no import: there is nothing that it follows");
+  }
+  for (size_t i = 0; i < t.n && code == 0; i++)
+    code = update_one(c, r, t.items[i].out->stage, o);
+  targets_free(&t);
+  stages_free(&set);
+  int staged = repo_stage_touched(r);
+  return code < 0 ? code : staged;
+}

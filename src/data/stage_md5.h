@@ -1,0 +1,9 @@
+/* The hash that DVC writes into stage files with dependencies ("md5:" at the top): of the file's own content without what says nothing of the data. */
+#ifndef DATA_STAGE_MD5_H
+#define DATA_STAGE_MD5_H
+
+#include "data/stage.h"
+
+int stage_md5(char hex[MD5_HEX], const stage *s); /* of a .dvc file, from its text */
+
+#endif

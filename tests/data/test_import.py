@@ -1,0 +1,109 @@
+"""opis data import and update, and what pull, status and restore make of imports."""
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import Repository
+from test_other import source, url  # noqa: F401
+
+
+@pytest.fixture
+def here(source, tmp_path):  # noqa: F811
+    return Repository(tmp_path / "here")
+
+
+def test_import_and_pull(here, source, url):  # noqa: F811
+    out = here.ok("import", url, "data", "-o", "pictures")
+    assert "git add pictures.dvc .gitignore" in out
+    assert here.read("pictures") == {"a": b"changed", "sub/b": b"2"}
+    head = source.git("rev-parse", "HEAD").strip()
+    text = here.text("pictures.dvc")
+    assert text.splitlines()[1:7] == ["frozen: true", "deps:", "- path: data", "  repo:", f"    url: {url}", f"    rev_lock: {head}"]
+    assert text.startswith("md5: ") and "nfiles: 2" in text and here.text(".gitignore") == "/pictures\n"
+    assert here.run("status", "-q").returncode == 0
+    shutil.rmtree(here.path / ".dvc/cache")
+    shutil.rmtree(here.path / "pictures")
+    here.ok("pull")
+    assert here.read("pictures") == {"a": b"changed", "sub/b": b"2"}
+    assert here.ok("pull") == "Everything is up to date.\n"
+
+
+def test_update_follows(here, source):  # noqa: F811
+    here.ok("import", "../repo", "data/a")
+    source.write({"a": b"third"}, "data")
+    source.ok("add", "data")
+    source.commit("three")
+    here.write({"a.dvc": here.text("a.dvc").replace("frozen: true", "frozen: true  # a remark").encode()})
+    here.ok("update", "a.dvc")
+    assert here.text("a") == "third" and source.git("rev-parse", "HEAD").strip() in here.text("a.dvc") and "# a remark" in here.text("a.dvc")
+    here.ok("update", "a.dvc", "--rev", "v1")
+    assert here.text("a") == "1" and "rev: v1" in here.text("a.dvc")
+    assert here.run("status", "-q").returncode == 0
+
+
+def test_changes_are_not_lost(here, source):  # noqa: F811
+    here.ok("import", "../repo", "data", "--rev", "v1")
+    here.write({"a": b"my own"}, "data")
+    before = here.text("data.dvc")
+    assert "no version has" in here.fails("update", "data.dvc", "--rev", "main")
+    assert here.text("data/a") == "my own" and here.text("data.dvc") == before
+
+
+def test_without_data(here, source):  # noqa: F811
+    here.ok("import", "../repo", "data", "--no-download")
+    assert not (here.path / "data").exists() and "rev_lock" in here.text("data.dvc") and "size" not in here.text("data.dvc")
+    here.ok("pull")
+    assert here.read("data")["a"] == b"changed"
+    here.ok("import", "../repo", "single", "--no-exec")
+    assert "rev_lock" not in here.text("single.dvc") and not (here.path / "single").exists()
+
+
+def test_files_of_git(here, source):  # noqa: F811
+    here.ok("import", "../repo", "README", "--rev", "v1")
+    here.ok("import", "../repo", "code", "--rev", "v1")
+    assert here.text("README") == "text" and here.read("code") == {"run.sh": b"#!/bin/sh\n"}
+    shutil.rmtree(here.path / ".dvc/cache")
+    (here.path / "README").unlink()
+    here.ok("pull")
+    assert here.text("README") == "text"
+
+
+def test_imports_are_not_pushed(here, source, tmp_path):  # noqa: F811
+    here.ok("remote", "add", "-d", "own", tmp_path / "own")
+    here.ok("import", "../repo", "data")
+    assert here.ok("push") == "Everything is up to date.\n"
+
+
+def test_restore_brings_them(here, source):  # noqa: F811
+    here.ok("import", "../repo", "data", "--rev", "v1")
+    here.commit("one")
+    here.ok("update", "data.dvc", "--rev", "main")
+    here.commit("two")
+    here.ok("gc", "-w", "-f")
+    here.ok("restore", "HEAD~1")
+    assert here.read("data")["a"] == b"1"
+
+
+def test_refused(here, source, tmp_path):  # noqa: F811
+    here.write({"data/x": b"mine"})
+    assert "--force" in here.fails("import", "../repo", "data")
+    here.ok("import", "../repo", "data", "--force")
+    assert here.read("data") == {"a": b"changed", "sub/b": b"2"}
+    assert "tracks" in here.fails("import", "../repo", "single", "-o", "data/single")
+    assert "no such folder" in here.fails("import", "../repo", "single", "-o", "nowhere/single")
+    assert "neither" in here.fails("import", "../repo", "nosuch")
+    here.write({"own": b"1"})
+    here.ok("add", "own")
+    assert "no import" in here.fails("update", "own.dvc")
+    here.fails("update", "data.dvc", "--to-remote")
+    assert "outside" in here.fails("import", "../repo", "single", "-o", tmp_path / "elsewhere")
+    here.write({"u.dvc": b"md5: 00000000000000000000000000000000\nfrozen: true\ndeps:\n- etag: x\n  path: https://example.org/u\nouts:\n- hash: md5\n  path: u\n"})
+    assert "URL" in here.fails("update", "u.dvc")
+
+
+def test_the_source_changed_behind_it(here, source):  # noqa: F811
+    here.ok("import", "../repo", "data", "--rev", "v1")
+    here.write({"data.dvc": here.text("data.dvc").replace(source.git("rev-parse", "v1").strip(), source.git("rev-parse", "HEAD").strip()).encode()})
+    shutil.rmtree(here.path / ".dvc/cache")
+    assert "update" in here.fails("pull")
