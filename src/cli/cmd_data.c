@@ -21,6 +21,7 @@ static const cli_command *const commands[] = {
   &data_unprotect_command,
   &data_restore_command,
   &data_verify_command,
+  &data_doctor_command,
   &data_hooks_command,
   &data_list_command,
   &data_get_command,

@@ -5,13 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REV = 256, DATE, NOT_IN_REMOTE, SKIP_FAILED, DRY };
+enum { EXPERIMENTS = 1000, REV = 256, DATE, NOT_IN_REMOTE, SKIP_FAILED, DRY };
 
 static const cli_option options[] = {
   {'w', "workspace", NULL, "keep what the .dvc files here name", 0},
   {'a', "all-branches", NULL, "keep what the tips of all branches name", 0},
   {'T', "all-tags", NULL, "keep what all tags name", 0},
   {'A', "all-commits", NULL, "keep what any commit names", 0},
+  {EXPERIMENTS, "all-experiments", NULL, "keep what DVC's experiments name", 0},
   {REV, "rev", "REV", "keep what this revision names", CLI_COMPLETE_REVISION},
   {'n', "num", "N", "with --rev and -a: and the N - 1 commits before", 0},
   {DATE, "date", "YYYY-MM-DD", "keep what commits of that day and later name", 0},
@@ -54,6 +55,7 @@ static int run(const cli_command *self, int argc, char **argv)
     case 'a': o.all_branches = true; break;
     case 'T': o.all_tags = true; break;
     case 'A': o.all_commits = true; break;
+    case EXPERIMENTS: o.experiments = true; break;
     case REV: o.revision = a.value; break;
     case DATE: o.since = a.value; break;
     case 'n':
@@ -77,7 +79,7 @@ static int run(const cli_command *self, int argc, char **argv)
   o.projects = projects;
   if (status < 0 && a.n_operands)
     status = cli_usage(self, argv[0], "%s: takes no operands", argv[0]);
-  if (status < 0 && !(o.workspace || o.all_branches || o.all_tags || o.all_commits || o.revision || o.since))
+  if (status < 0 && !(o.workspace || o.all_branches || o.all_tags || o.all_commits || o.experiments || o.revision || o.since))
     status = cli_usage(self, argv[0], "%s: say what to keep: -w (what is here now), -a (branches), -T (tags), -A (all commits), --rev or --date", argv[0]);
   if (status < 0 && !force && !o.dry && !data_ask(NULL, "This removes all objects that the named versions do not need. Go on?")) {
     cli_error("gc: not confirmed; -f does it without asking, --dry shows what would go");

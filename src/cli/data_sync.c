@@ -4,7 +4,7 @@
 #include <opis/error.h>
 #include <string.h>
 
-enum { JSON = 256, SUMMARY, RELINK, ALLOW_MISSING, GLOB, RUN_CACHE, NO_RUN_CACHE, NO_UPDATES };
+enum { JSON = 256, SUMMARY, RELINK, ALLOW_MISSING, GLOB, RUN_CACHE, NO_RUN_CACHE, NO_UPDATES, MAX_SIZE, TYPE };
 
 #define SYNC_OPTIONS                                                                                                                                                               \
   {'r', "remote", "NAME", "this remote instead of the default one", 0}, {'j', "jobs", "N", "so many transfers at once (default: 4 a processor)", 0},                               \
@@ -42,6 +42,11 @@ static int read_options(choice *c, cli_args *a, const cli_command *self, int arg
     case 'c': c->cloud = true; break;
     case 'q': c->quiet = true; break;
     case GLOB: c->sync.glob = true; break;
+    case MAX_SIZE:
+      if (!cli_bytes(a, &c->sync.max_size))
+        return CLI_USAGE;
+      break;
+    case TYPE: return cli_usage(self, argv[0], "--type: opis does not tell metrics and plots from other data; name the files instead");
     case ALLOW_MISSING: c->sync.allow_missing = true; break;
     case JSON: c->json = true; break;
     case SUMMARY: c->summary = true; break;
@@ -271,10 +276,13 @@ const cli_command data_checkout_command = {
 
 /* ---- push, fetch, pull ---- */
 
-static const cli_option push_table[] = {SYNC_OPTIONS, {GLOB, "glob", NULL, "taken for compatibility with DVC", 0},
+static const cli_option fetch_table[] = {SYNC_OPTIONS, {MAX_SIZE, "max-size", "BYTES", "only outputs that are smaller", 0},
+  {TYPE, "type", "TYPE", "refused: opis does not tell metrics and plots from other data", 0}, {GLOB, "glob", NULL, "take targets with *, ? and [] as patterns", 0},
+  {RUN_CACHE, "run-cache", NULL, "taken for compatibility with DVC", 0}, {NO_RUN_CACHE, "no-run-cache", NULL, "taken for compatibility with DVC", 0}, DATA_COMMON, {0}};
+static const cli_option push_table[] = {SYNC_OPTIONS, {GLOB, "glob", NULL, "take targets with *, ? and [] as patterns", 0},
   {RUN_CACHE, "run-cache", NULL, "taken for compatibility with DVC", 0}, {NO_RUN_CACHE, "no-run-cache", NULL, "taken for compatibility with DVC", 0}, DATA_COMMON, {0}};
 static const cli_option pull_table[] = {SYNC_OPTIONS, {'f', "force", NULL, "write over changes that no version has", 0},
-  {ALLOW_MISSING, "allow-missing", NULL, "data that are nowhere are no error", 0}, {GLOB, "glob", NULL, "taken for compatibility with DVC", 0},
+  {ALLOW_MISSING, "allow-missing", NULL, "data that are nowhere are no error", 0}, {GLOB, "glob", NULL, "take targets with *, ? and [] as patterns", 0},
   {RUN_CACHE, "run-cache", NULL, "taken for compatibility with DVC", 0}, {NO_RUN_CACHE, "no-run-cache", NULL, "taken for compatibility with DVC", 0}, DATA_COMMON, {0}};
 
 static void print_moved(uint64_t n, const char *word)
@@ -347,7 +355,7 @@ const cli_command data_push_command = {.name = "push",
 const cli_command data_fetch_command = {.name = "fetch",
   .operands = "[TARGET]…",
   .summary = "bring data from the remote into the cache",
-  .options = push_table,
+  .options = fetch_table,
   .examples = fetch_examples,
   .run = run_transfer,
   .operand_completion = CLI_COMPLETE_FILE};

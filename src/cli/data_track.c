@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NO_SCM = 256, SUBDIR, NO_COMMIT, GLOB, NO_RELINK, OUTS };
+enum { NO_SCM = 256, SUBDIR, NO_COMMIT, GLOB, NO_RELINK, OUTS, TO_REMOTE, REMOTE_JOBS };
 
 /* ---- init ---- */
 
@@ -52,7 +52,11 @@ const cli_command data_init = {.name = "init", .operands = "", .summary = "make 
 static const cli_option add_options_table[] = {
   {NO_COMMIT, "no-commit", NULL, "write the .dvc files only; 'opis data commit' puts the data into the cache later", 0},
   {GLOB, "glob", NULL, "take names with *, ? and [] as patterns", 0},
-  {'f', "force", NULL, "taken for compatibility with DVC", 0},
+  {'o', "out", "PATH", "with a file or folder from elsewhere: where it is to be here", CLI_COMPLETE_FILE},
+  {TO_REMOTE, "to-remote", NULL, "send the data to the remote, and keep no copy here", 0},
+  {'r', "remote", "NAME", "with --to-remote: this remote instead of the default one", 0},
+  {REMOTE_JOBS, "remote-jobs", "N", "with --to-remote: so many transfers at once", 0},
+  {'f', "force", NULL, "with --out: take the place of what is there", 0},
   {NO_RELINK, "no-relink", NULL, "leave the files as they are even where cache.type asks for links", 0},
   DATA_COMMON,
   {0},
@@ -73,12 +77,25 @@ static int run_add(const cli_command *self, int argc, char **argv)
     case NO_COMMIT: o.no_commit = true; break;
     case GLOB: o.glob = true; break;
     case NO_RELINK: o.no_relink = true; break;
+    case 'o': o.out = a.value; break;
+    case TO_REMOTE: o.to_remote = true; break;
+    case 'r': o.remote = a.value; break;
+    case REMOTE_JOBS:
+      if (!cli_int(&a, &o.jobs, 1, 256))
+        return CLI_USAGE;
+      break;
     case 'f': o.force = true; break;
     case 'q': quiet = true; break;
     default: break;
     }
   if (a.n_operands == 0)
     return cli_usage(self, argv[0], "%s: no file or folder named", argv[0]);
+  if ((o.remote || o.jobs) && !o.to_remote)
+    return cli_usage(self, argv[0], "--remote and --remote-jobs go with --to-remote");
+  if (o.to_remote && o.no_commit)
+    return cli_usage(self, argv[0], "--to-remote and --no-commit exclude each other");
+  if (o.glob && (o.out || o.to_remote))
+    return cli_usage(self, argv[0], "--glob goes neither with --out nor with --to-remote");
   int status = data_open(&s, true);
   if (status)
     return status;
@@ -93,6 +110,8 @@ static const cli_example add_examples[] = {
   {"opis data add photos", "a folder: its files into the cache, photos.dvc for git"},
   {"opis data add photos/new.jpg", "one more file of a folder that is tracked"},
   {"opis data add --glob 'sets/*'", "everything that a pattern matches"},
+  {"opis data add /media/camera/DCIM -o photos", "a copy of a folder from elsewhere, tracked here"},
+  {"opis data add /mnt/big/archive --to-remote", "to the remote at once; 'opis data pull archive' brings it when it is needed"},
   {0},
 };
 const cli_command data_add_command = {
@@ -114,13 +133,14 @@ static const cli_option commit_options[] = {
   {'f', "force", NULL, "commit what changed without asking", 0},
   {'R', "recursive", NULL, "for folders: everything tracked below them", 0},
   {'d', "with-deps", NULL, "also the stages that the targets depend on", 0},
+  {NO_RELINK, "no-relink", NULL, "leave the files as they are even where cache.type asks for links", 0},
   DATA_COMMON,
   {0},
 };
 
 static int run_commit(const cli_command *self, int argc, char **argv)
 {
-  bool force = false, recursive = false, with_deps = false;
+  bool force = false, recursive = false, with_deps = false, no_relink = false;
   cli_args a;
   data_session s;
   cli_start(&a, self, argc, argv);
@@ -131,10 +151,11 @@ static int run_commit(const cli_command *self, int argc, char **argv)
     case 'f': force = true; break;
     case 'R': recursive = true; break;
     case 'd': with_deps = true; break;
+    case NO_RELINK: no_relink = true; break;
     default: break;
     }
   int status = data_open(&s, true);
-  return status ? status : data_finish(&s, data_commit(s.repo, a.operands, a.n_operands, force, recursive, with_deps, data_ask, &s));
+  return status ? status : data_finish(&s, data_commit(s.repo, a.operands, a.n_operands, force, recursive, with_deps, no_relink, data_ask, &s));
 }
 
 static const cli_example commit_examples[] = {{"opis data commit photos.dvc", "the data as they are now become what photos.dvc names"}, {0}};

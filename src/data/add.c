@@ -2,6 +2,7 @@
 #include "data/git.h"
 #include "data/gitignore.h"
 #include "data/objects.h"
+#include "data/source.h"
 
 #include "util/error.h"
 
@@ -258,7 +259,16 @@ int data_add(repo *r, char *const *paths, int n, const add_options *a, name_list
 {
   stages set;
   name_list all = {0};
-  int code = expand(&all, paths, n, a->glob);
+  int code = 0;
+  if (a->out || a->to_remote) {
+    if (a->out && n > 1)
+      return error_set(OPIS_EINVALID, "--out: names the place of one source, not of %d", n);
+    for (int i = 0; i < n && code == 0; i++)
+      code = add_outside(r, paths[i], a, written);
+    int told = repo_stage_touched(r);
+    return code < 0 ? code : told;
+  }
+  code = expand(&all, paths, n, a->glob);
   if (code == 0)
     code = stages_load(&set, r);
   if (code < 0) {
@@ -275,7 +285,7 @@ int data_add(repo *r, char *const *paths, int n, const add_options *a, name_list
 
 /* ---- commit ---- */
 
-static int commit_one(repo *r, const target *t, bool force, bool (*ask)(void *user, const char *question), void *user)
+static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*ask)(void *user, const char *question), void *user)
 {
   output *o = t->out;
   stage *s = o->stage;
@@ -306,13 +316,13 @@ static int commit_one(repo *r, const target *t, bool force, bool (*ask)(void *us
     if (!ask || !ask(user, question))
       return error_set(OPIS_ECONFLICT, "%s: changed since it was added; -f commits what is there now", s->file);
   }
-  code = save_output(r, s, i, t->inside, true, true);
+  code = save_output(r, s, i, t->inside, true, relink);
   if (code == 0)
     code = gitignore_add(r, o->path);
   return code == 0 && changed ? stage_save(r, s) : code;
 }
 
-int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool (*ask)(void *user, const char *question), void *user)
+int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool no_relink, bool (*ask)(void *user, const char *question), void *user)
 {
   stages set;
   targets t;
@@ -322,7 +332,7 @@ int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, 
   code = targets_collect(&t, r, &set, names, n, recursive, with_deps);
   for (size_t i = 0; code == 0 && i < t.n; i++)
     if (n > 0 || !t.items[i].out->stage->name)
-      code = commit_one(r, &t.items[i], force, ask, user);
+      code = commit_one(r, &t.items[i], force, !no_relink, ask, user);
   targets_free(&t);
   stages_free(&set);
   int staged = repo_stage_touched(r);

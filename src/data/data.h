@@ -40,7 +40,7 @@ typedef struct add_options {
   int jobs;
 } add_options;
 int data_add(repo *r, char *const *paths, int n, const add_options *o, name_list *written); /* written: the .dvc files, as the user sees them */
-int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool (*ask)(void *user, const char *question), void *user);
+int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool no_relink, bool (*ask)(void *user, const char *question), void *user);
 int data_remove(repo *r, char *const *names, int n, bool outs);
 int data_move(repo *r, const char *from, const char *to);
 int data_unprotect(repo *r, char *const *paths, int n);
@@ -142,12 +142,16 @@ int data_update(changes *c, repo *r, char *const *names, int n, const update_opt
 /* What an import names, into the cache, where it is not there yet; other stages need nothing. An import without its data so far learns what they are, in memory only. */
 int import_bring(repo *r, stage *s, int jobs, uint64_t *brought);
 
+/* Patterns (*, ?, [], **) as names of stage files, outputs and files in outputs that they match, relative to where the user stands. OPIS_ENOTFOUND for one that matches nothing. */
+int data_expand(name_list *out, repo *r, char *const *patterns, int n);
+
 /* ---- remotes ---- */
 typedef struct sync_options {
   const char *remote; /* by name; NULL: the default one */
   int jobs;
   bool all_branches, all_tags, all_commits, with_deps, recursive, glob;
   bool force, allow_missing; /* pull */
+  uint64_t max_size;         /* fetch: only outputs below so many bytes; 0: all */
 } sync_options;
 int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_t *pushed);
 int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched);
@@ -173,9 +177,22 @@ int data_hooks_install(name_list *written, repo *r, const char *program);
 int data_hooks_remove(name_list *written, repo *r);
 int data_hooks_list(name_list *installed, repo *r);
 
+/* ---- doctor ---- */
+typedef struct finding {
+  char kind;        /* ' ' a fact, '-' worth a look, '!' wrong */
+  const char *what; /* "cache", "remote" … */
+  char *text;
+} finding;
+typedef struct findings {
+  finding *items;
+  size_t n, bad;
+} findings;
+int data_doctor(findings *f, repo *r);
+void findings_free(findings *f);
+
 /* ---- gc ---- */
 typedef struct gc_options {
-  bool workspace, all_branches, all_tags, all_commits, cloud, dry, not_in_remote, skip_failed;
+  bool workspace, all_branches, all_tags, all_commits, experiments, cloud, dry, not_in_remote, skip_failed;
   const char *revision, *since, *remote;
   int num, jobs;
   char *const *projects;

@@ -190,8 +190,8 @@ static int need_repo(needing *n)
     return code;
   code = need_all(n, &set);
   stages_free(&set);
-  git_scope scope = {.branches = o->all_branches, .tags = o->all_tags, .all = o->all_commits, .revision = o->revision, .num = o->num, .since = NULL};
-  if (code == 0 && (o->all_branches || o->all_tags || o->all_commits || o->revision))
+  git_scope scope = {.branches = o->all_branches, .tags = o->all_tags, .all = o->all_commits, .experiments = o->experiments, .revision = o->revision, .num = o->num, .since = NULL};
+  if (code == 0 && (o->all_branches || o->all_tags || o->all_commits || o->revision || o->experiments))
     code = git_commits(n->r, &scope, need_commit, n);
   if (code == 0 && o->since && !o->all_commits)
     code = git_commits(n->r, &(git_scope){.since = o->since}, need_commit, n);

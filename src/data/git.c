@@ -644,6 +644,8 @@ int git_commits(repo *r, const git_scope *s, int (*each)(void *user, const char 
       code = failed(r->git, "branches");
     if (s->tags && r->git->git_reference_foreach_glob(r->git->repository, "refs/tags/*", add_reference, &c) < 0 && c.code == 0)
       code = failed(r->git, "tags");
+    if (s->experiments && r->git->git_reference_foreach_glob(r->git->repository, "refs/exps/*", add_reference, &c) < 0 && c.code == 0)
+      code = failed(r->git, "experiments");
     if (code == 0 && s->revision) {
       code = git_resolve(hex, r, s->revision);
       if (code == 0 && r->git->git_oid_fromstr(&id, hex) == 0)

@@ -38,6 +38,7 @@ int git_each(repo *r, const char *hex, const char *folder, int (*each)(void *use
 
 /* The commits that a scope names, each once, as 40 digits: the present one's parents are not included unless all is set. num: so many commits back from each (0 or 1: itself). */
 typedef struct git_scope {
+  bool experiments;         /* DVC's own, below refs/exps */
   bool branches, tags, all; /* all: every commit that any reference reaches */
   const char *revision;     /* and this one */
   int num;

@@ -85,8 +85,7 @@ static int take_one(void *user, size_t i)
   return code;
 }
 
-/* Everything of a path into our cache; *id is what it is, out the files of a folder with their sizes. */
-static int take(oid *id, tree *out, repo *r, source *s, const char *path, int jobs)
+int source_take(oid *id, tree *out, repo *r, source *s, const char *path, int jobs)
 {
   tree all;
   tree_entry root;
@@ -306,7 +305,7 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
   if (code == 0 && !o->no_exec)
     code = source_open(&s, url, &from);
   if (code == 0 && !o->no_exec && !o->no_download)
-    code = take(&id, &t, r, s, path, o->jobs);
+    code = source_take(&id, &t, r, s, path, o->jobs);
   else if (code == 0 && s) { /* it must be there all the same */
     tree_entry root;
     code = source_view(&t, &root, s, path, &(view_options){0});
@@ -431,7 +430,7 @@ int import_bring(repo *r, stage *st, int jobs, uint64_t *brought)
   char *path;
   code = source_path(&path, st->deps[0].written);
   if (code == 0)
-    code = take(&id, &t, r, s, path, jobs);
+    code = source_take(&id, &t, r, s, path, jobs);
   if (code == 0) {
     *brought += t.n;
     if (o->hashed && !oid_same(&id, &o->oid))
@@ -480,7 +479,7 @@ static int update_one(changes *c, repo *r, stage *st, const update_options *o)
   bool moved = !before || strcmp(before, s->lock) != 0 || !out->hashed;
   code = source_path(&path, st->deps[0].written);
   if (code == 0 && !o->no_download)
-    code = take(&id, &t, r, s, path, o->jobs);
+    code = source_take(&id, &t, r, s, path, o->jobs);
   if (code == 0 && o->rev)
     code = set_repo_key(st, "rev", o->rev);
   if (code == 0 && s->lock[0])

@@ -48,6 +48,10 @@ typedef struct view_options {
 int source_view(tree *t, tree_entry *root, source *s, const char *path, const view_options *o);
 /* The objects that the files of a view need, those that the source has as files left out. */
 int source_need(used *u, const tree *t, const tree_entry *root);
+/* Everything of a path into r's cache; *id is what it is, out the files (of a folder) with hashes and sizes. */
+int source_take(oid *id, tree *out, repo *r, source *s, const char *path, int jobs);
+/* Adds what lies outside of the repository, at o->out or by its own name; with o->to_remote to the remote alone. */
+int add_outside(repo *r, const char *typed, const add_options *o, name_list *written);
 /* A path as typed -> below the source's root (malloc'ed). */
 int source_path(char **path, const char *typed);
 /* A file that git or the work tree has: opened for reading, or (of a revision) its bytes. */

@@ -82,28 +82,56 @@ static int push_group(repo *r, const group *g, int jobs, uint64_t *pushed)
   return code;
 }
 
-int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_t *pushed)
+int sync_push_used(repo *r, used *u, const sync_options *o, uint64_t *pushed)
 {
-  used u;
   group *groups = NULL;
   size_t n_groups = 0;
   *pushed = 0;
-  int code = used_collect(&u, r, names, n, o, &(used_options){.pushable = true});
-  if (code < 0)
-    return code;
-  code = split(&groups, &n_groups, &u, o->remote);
+  int code = split(&groups, &n_groups, u, o->remote);
   for (size_t i = 0; i < n_groups && code == 0; i++)
     code = push_group(r, &groups[i], o->jobs, pushed);
   free_groups(groups, n_groups);
-  used_free(&u);
+  used_free(u);
+  return code;
+}
+
+/* --glob: what the patterns stand for goes on as names. */
+typedef struct expanded {
+  name_list names;
+  sync_options o;
+  char *const *items;
+  int n;
+} expanded;
+
+static int expand(expanded *e, repo *r, char *const *names, int n, const sync_options *o)
+{
+  *e = (expanded){.o = *o, .items = names, .n = n};
+  if (!o->glob || n == 0)
+    return 0;
+  e->o.glob = false;
+  int code = data_expand(&e->names, r, names, n);
+  e->items = e->names.items;
+  e->n = (int)e->names.n;
+  return code;
+}
+
+int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_t *pushed)
+{
+  used u;
+  expanded e;
+  *pushed = 0;
+  int code = expand(&e, r, names, n, o);
+  if (code == 0)
+    code = used_collect(&u, r, e.items, e.n, &e.o, &(used_options){.pushable = true});
+  if (code == 0)
+    code = sync_push_used(r, &u, &e.o, pushed);
+  names_free(&e.names);
   return code;
 }
 
 int data_push_commits(repo *r, char *const *hex, size_t n, uint64_t *pushed)
 {
   used u = {0};
-  group *groups = NULL;
-  size_t n_groups = 0;
   int code = 0;
   *pushed = 0;
   for (size_t i = 0; i < n && code == 0; i++) {
@@ -118,13 +146,9 @@ int data_push_commits(repo *r, char *const *hex, size_t n, uint64_t *pushed)
     targets_free(&t);
     stages_free(&set);
   }
-  if (code == 0)
-    code = split(&groups, &n_groups, &u, NULL);
-  for (size_t i = 0; i < n_groups && code == 0; i++)
-    code = push_group(r, &groups[i], 0, pushed);
-  free_groups(groups, n_groups);
-  used_free(&u);
-  return code;
+  if (code < 0)
+    used_free(&u);
+  return code < 0 ? code : sync_push_used(r, &u, &(sync_options){0}, pushed);
 }
 
 /* ---- fetch ---- */
@@ -204,7 +228,7 @@ static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint
   used u;
   bringing b = {.r = r, .o = o};
   *fetched = *missing = 0;
-  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .user = &b});
+  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .max_size = o->max_size, .user = &b});
   remote_close(b.remote);
   *fetched = b.fetched;
   return code < 0 ? code : sync_fetch_used(r, &u, o, fetched, missing);
@@ -254,10 +278,15 @@ static int fetch_imports(changes *c, repo *r, char *const *names, int n, const s
 
 int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
 {
-  uint64_t missing;
-  int code = fetch(r, names, n, o, fetched, &missing);
+  uint64_t missing = 0;
+  expanded e;
+  *fetched = 0;
+  int code = expand(&e, r, names, n, o);
   if (code == 0)
-    code = fetch_imports(NULL, r, names, n, o, fetched);
+    code = fetch(r, e.items, e.n, &e.o, fetched, &missing);
+  if (code == 0)
+    code = fetch_imports(NULL, r, e.items, e.n, &e.o, fetched);
+  names_free(&e.names);
   if (code == 0 && missing)
     code = error_set(OPIS_ENOTFOUND, "%llu objects are not on the remote; somebody has to push them", (unsigned long long)missing);
   return code;
@@ -265,14 +294,18 @@ int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64
 
 int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
 {
-  uint64_t missing;
+  uint64_t missing = 0;
+  expanded e;
   checkout_options how = {.force = o->force, .allow_missing = o->allow_missing, .recursive = o->recursive, .with_deps = o->with_deps};
-  int code = fetch(r, names, n, o, fetched, &missing);
+  *fetched = 0;
+  int code = expand(&e, r, names, n, o);
   if (code == 0)
-    code = fetch_imports(c, r, names, n, o, fetched);
-  if (code < 0)
-    return code;
-  code = data_checkout(c, r, names, n, &how);
+    code = fetch(r, e.items, e.n, &e.o, fetched, &missing);
+  if (code == 0)
+    code = fetch_imports(c, r, e.items, e.n, &e.o, fetched);
+  if (code == 0)
+    code = data_checkout(c, r, e.items, e.n, &how);
+  names_free(&e.names);
   if (code == 0 && missing && !o->allow_missing)
     code = error_set(OPIS_ENOTFOUND, "%llu objects are not on the remote; somebody has to push them", (unsigned long long)missing);
   return code;

@@ -10,4 +10,7 @@ int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_
 /* The same for objects that are collected already; u is used up. */
 int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, uint64_t *missing);
 
+/* Sends objects that are collected to their remotes; u is used up. */
+int sync_push_used(repo *r, used *u, const sync_options *o, uint64_t *pushed);
+
 #endif

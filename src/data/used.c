@@ -83,6 +83,8 @@ int used_add(used *u, repo *r, const output *out, const char *inside, const used
 {
   if (out->refused || !out->cache || !out->hashed || (options->pushable && !out->push))
     return 0;
+  if (options->max_size && out->has_size && out->size >= options->max_size)
+    return 0;
   if (!options->imports && stage_is_import(out->stage) && out->stage->deps[0].repo_url)
     return 0;
   used_object *o = add(u);

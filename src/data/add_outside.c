@@ -1,0 +1,142 @@
+/* opis data add -o and --to-remote: data from outside of the repository become tracked here, in place or on the remote alone. */
+#include "data/gitignore.h"
+#include "data/objects.h"
+#include "data/source.h"
+#include "data/sync.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The folder around the data, seen as a source of files: no git, no .dvc. */
+static int open_outside(source *s, repo *around, char **name, repo *r, const char *typed)
+{
+  char real[PATH_MAX];
+  *s = (source){0};
+  *around = (repo){.dvc = r->dvc, .pool = r->pool, .hooks = r->hooks, .lock = -1};
+  around->db.fd = around->legacy.fd = -1;
+  *name = NULL;
+  if (strstr(typed, "://"))
+    return error_set(OPIS_EUNSUPPORTED, "%s: only files and folders of this machine can be added; fetch it first", typed);
+  if (!realpath(typed, real))
+    return error_set_errno("%s", typed);
+  around->root = path_folder(real);
+  around->cwd = path_folder(real);
+  *name = strdup(path_name(real));
+  s->repo = around;
+  return around->root && around->cwd && *name && **name ? 0 : error_set(OPIS_EINVALID, "%s: cannot be added", typed);
+}
+
+/* Sends what the stage names from a cache of its own, which then goes. */
+static int send_away(repo *r, repo *scratch, stage *s, const add_options *a)
+{
+  used u = {0};
+  uint64_t pushed;
+  output own = s->outs[0];
+  (void)r;
+  int code = used_add(&u, scratch, &own, NULL, &(used_options){.pushable = true});
+  if (code < 0) {
+    used_free(&u);
+    return code;
+  }
+  return sync_push_used(scratch, &u, &(sync_options){.remote = a->remote, .jobs = a->jobs}, &pushed);
+}
+
+static int resolve(char **rel, repo *r, const char *name, const add_options *a)
+{
+  char *typed = NULL;
+  if (!a->out)
+    typed = strdup(name);
+  else if (file_is_folder(a->out)) {
+    if (asprintf(&typed, "%s/%s", a->out, name) < 0)
+      typed = NULL;
+  } else
+    typed = strdup(a->out);
+  if (!typed)
+    return error_nomem();
+  int code = repo_relative(rel, r, typed);
+  free(typed);
+  if (code == 0 && **rel == '\0')
+    code = error_set(OPIS_EINVALID, "the repository itself cannot be tracked");
+  if (code == 0 && !a->to_remote && !a->force && scan_kind(r, *rel) != PATH_MISSING)
+    code = error_set(OPIS_EEXISTS, "%s: exists already; --force takes its place", *rel);
+  return code < 0 ? code : repo_check_no_links(r, *rel);
+}
+
+static int check_free(repo *r, const char *rel, const char *file)
+{
+  stages set;
+  int code = stages_load(&set, r);
+  if (code < 0)
+    return code;
+  const output *o = stages_find(&set, rel, false);
+  if (o && strcmp(o->stage->file, file) != 0)
+    code = error_set(OPIS_ECONFLICT, "%s: %s tracks '%s' already", rel, o->stage->file, o->path);
+  stages_free(&set);
+  return code;
+}
+
+int add_outside(repo *r, const char *typed, const add_options *a, name_list *written)
+{
+  source s;
+  repo around, *scratch = NULL;
+  source *keeper = NULL;
+  stage *st = NULL;
+  tree t = TREE_INIT;
+  oid id = {.dir = false};
+  changes c = {0};
+  char *name, *rel = NULL, *file = NULL, *shown = NULL, *folder = NULL;
+  int code = open_outside(&s, &around, &name, r, typed);
+  if (code == 0)
+    code = resolve(&rel, r, name, a);
+  if (code == 0 && asprintf(&file, "%s.dvc", rel) < 0) {
+    file = NULL;
+    code = error_nomem();
+  }
+  if (code == 0)
+    code = check_free(r, rel, file);
+  if (code == 0)
+    code = gitignore_check_untracked(r, rel);
+  if (code == 0)
+    code = lock_check_paths(r, (const char *const[]){rel}, 1, true);
+  if (code == 0 && a->to_remote) { /* this repository's settings with a temporary cache */
+    code = asprintf(&folder, "%s/tmp/opis", r->dvc) < 0 ? error_nomem() : source_open(&keeper, r->root, &(source_options){.folder = folder, .hooks = r->hooks});
+    scratch = keeper ? keeper->repo : NULL;
+  }
+  repo *into = scratch ? scratch : r;
+  if (code == 0)
+    code = source_take(&id, &t, into, &s, name, a->jobs);
+  if (code == 0)
+    code = stage_new(&st, file, path_name(rel));
+  if (code == 0)
+    code = stage_set_output(st, 0, &id, tree_bytes(&t), t.n, false);
+  if (code == 0 && scratch)
+    code = send_away(r, scratch, st, a);
+  if (code == 0)
+    code = gitignore_add(r, rel);
+  if (code == 0)
+    code = stage_save(r, st);
+  if (code == 0 && !a->to_remote)
+    code = place_output(&c, r, &st->outs[0], NULL, &(checkout_options){.force = a->force});
+  if (code == 0) {
+    shown = repo_shown(r, file);
+    code = shown ? names_add(written, shown) : error_nomem();
+  }
+  changes_free(&c);
+  tree_free(&t);
+  stage_free(st);
+  source_close(keeper);
+  free(around.root);
+  free(around.cwd);
+  free(name);
+  free(rel);
+  free(file);
+  free(shown);
+  free(folder);
+  return code;
+}
