@@ -61,6 +61,24 @@ static int merge_inside(tree *t, repo *r, const output *o, const char *inside)
   return code;
 }
 
+static int save_output(repo *r, stage *s, size_t i, const char *inside, bool store, bool relink);
+
+/* Without relinking, the work tree's files stay as they are: they do not become objects themselves either. */
+static int save_and_link(repo *r, stage *s, size_t i, const char *inside, bool store, bool relink)
+{
+  odb *const stores[] = {&r->db, &r->legacy};
+  link_type first[2];
+  for (int k = 0; k < 2; k++) {
+    first[k] = stores[k]->types[0];
+    if (!relink)
+      stores[k]->types[0] = LINK_COPY;
+  }
+  int code = save_output(r, s, i, inside, store, relink);
+  for (int k = 0; k < 2; k++)
+    stores[k]->types[0] = first[k];
+  return code;
+}
+
 static int save_output(repo *r, stage *s, size_t i, const char *inside, bool store, bool relink)
 {
   output *o = &s->outs[i];
@@ -205,7 +223,7 @@ static int add_one(repo *r, const stages *set, const char *typed, const add_opti
   if (code == 0 && !inside)
     code = gitignore_check_untracked(r, rel);
   if (code == 0)
-    code = save_output(r, s, i, inside, !a->no_commit, !a->no_relink);
+    code = save_and_link(r, s, i, inside, !a->no_commit, !a->no_relink);
   if (code == 0)
     code = gitignore_add(r, s->outs[i].path);
   if (code == 0)
@@ -316,7 +334,7 @@ static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*
     if (!ask || !ask(user, question))
       return error_set(OPIS_ECONFLICT, "%s: changed since it was added; -f commits what is there now", s->file);
   }
-  code = save_output(r, s, i, t->inside, true, relink);
+  code = save_and_link(r, s, i, t->inside, true, relink);
   if (code == 0)
     code = gitignore_add(r, o->path);
   return code == 0 && changed ? stage_save(r, s) : code;

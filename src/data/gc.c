@@ -234,7 +234,7 @@ int data_gc(gc_result *g, repo *r, const gc_options *o)
 {
   used keep = {0};
   *g = (gc_result){0};
-  if (!(o->workspace || o->all_branches || o->all_tags || o->all_commits || o->revision || o->since))
+  if (!(o->workspace || o->all_branches || o->all_tags || o->all_commits || o->experiments || o->revision || o->since))
     return error_set(OPIS_EINVALID, "say what to keep: -w (what is here now), -a (branches), -T (tags), -A (all commits), --rev or --date");
   if (o->not_in_remote && o->cloud)
     return error_set(OPIS_EINVALID, "--not-in-remote and --cloud exclude each other");
