@@ -59,12 +59,11 @@
   F(git_revwalk_new)                                                                                                                                                               \
   F(git_revwalk_free)                                                                                                                                                              \
   F(git_revwalk_push)                                                                                                                                                              \
-  F(git_revwalk_push_glob)                                                                                                                                                         \
+  F(git_reference_foreach_name)                                                                                                                                                    \
   F(git_revwalk_push_head)                                                                                                                                                         \
   F(git_revwalk_next)                                                                                                                                                              \
   F(git_revwalk_sorting)                                                                                                                                                           \
   F(git_revwalk_simplify_first_parent)                                                                                                                                             \
-  F(git_reference_foreach_glob)                                                                                                                                                    \
   F(git_reference_name_to_id)
 
 struct git {
@@ -315,6 +314,33 @@ int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel)
   return code;
 }
 
+typedef struct pushing {
+  git *g;
+  git_revwalk *walk;
+} pushing;
+
+static int push_one(const char *name, void *payload)
+{
+  pushing *p = payload;
+  git_object *o, *commit;
+  if (p->g->git_revparse_single(&o, p->g->repository, name) < 0)
+    return 0;
+  if (p->g->git_object_peel(&commit, o, GIT_OBJECT_COMMIT) == 0) { /* (a tag may name a file) */
+    p->g->git_revwalk_push(p->walk, p->g->git_object_id(commit));
+    p->g->git_object_free(commit);
+  }
+  p->g->git_object_free(o);
+  return 0;
+}
+
+/* A walk over everything that any reference reaches. Not by libgit2's globs: their * ends at a '/', and nearly every reference has several. */
+static void push_all(git *g, git_revwalk *walk)
+{
+  pushing p = {g, walk};
+  g->git_reference_foreach_name(g->repository, push_one, &p);
+  g->git_revwalk_push_head(walk);
+}
+
 int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n)
 {
   git_oid wanted, id;
@@ -341,8 +367,7 @@ int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n
     free(path);
     return failed(g, "history");
   }
-  g->git_revwalk_push_glob(walk, "refs/*");
-  g->git_revwalk_push_head(walk);
+  push_all(g, walk);
   while (!*known && g->git_revwalk_next(&id, walk) == 0) {
     if (g->git_commit_lookup(&commit, g->repository, &id) < 0)
       continue;
@@ -538,6 +563,7 @@ typedef struct commits {
   size_t n;
   int num;
   int code;
+  const char *prefix; /* of the references that count */
 } commits;
 
 static void add_commit(commits *c, const git_oid *id)
@@ -578,6 +604,8 @@ static int add_reference(const char *name, void *payload)
   commits *c = payload;
   git *g = c->r->git;
   git_object *o, *commit;
+  if (strncmp(name, c->prefix, strlen(c->prefix)) != 0)
+    return 0;
   if (g->git_revparse_single(&o, g->repository, name) < 0)
     return 0;
   if (g->git_object_peel(&commit, o, GIT_OBJECT_COMMIT) == 0) {
@@ -603,8 +631,7 @@ static int add_reachable(commits *c, const char *since)
   }
   if (g->git_revwalk_new(&walk, g->repository) < 0)
     return failed(g, "history");
-  g->git_revwalk_push_glob(walk, "refs/*");
-  g->git_revwalk_push_head(walk);
+  push_all(g, walk);
   while (c->code == 0 && g->git_revwalk_next(&id, walk) == 0) {
     git_commit *commit;
     if (since && g->git_commit_lookup(&commit, g->repository, &id) == 0) {
@@ -640,12 +667,12 @@ int git_commits(repo *r, const git_scope *s, int (*each)(void *user, const char 
     code = add_reachable(&c, s->all ? NULL : s->since);
   else {
     c.n = 0;
-    if (s->branches && r->git->git_reference_foreach_glob(r->git->repository, "refs/heads/*", add_reference, &c) < 0 && c.code == 0)
-      code = failed(r->git, "branches");
-    if (s->tags && r->git->git_reference_foreach_glob(r->git->repository, "refs/tags/*", add_reference, &c) < 0 && c.code == 0)
-      code = failed(r->git, "tags");
-    if (s->experiments && r->git->git_reference_foreach_glob(r->git->repository, "refs/exps/*", add_reference, &c) < 0 && c.code == 0)
-      code = failed(r->git, "experiments");
+    const char *const prefixes[] = {s->branches ? "refs/heads/" : NULL, s->tags ? "refs/tags/" : NULL, s->experiments ? "refs/exps/" : NULL};
+    for (int i = 0; i < 3 && code == 0; i++) {
+      c.prefix = prefixes[i];
+      if (c.prefix && r->git->git_reference_foreach_name(r->git->repository, add_reference, &c) < 0 && c.code == 0)
+        code = failed(r->git, "references");
+    }
     if (code == 0 && s->revision) {
       code = git_resolve(hex, r, s->revision);
       if (code == 0 && r->git->git_oid_fromstr(&id, hex) == 0)

@@ -48,8 +48,10 @@ def test_the_page(project):
     run("git clone" + SECTIONS["A new repository"].split("git clone")[1])
     assert (tmp / "project/copy/photos/a.jpg").read_text() == "a"
     run("rm -rf copy")
+    before, after = SECTIONS["From DVC in five minutes"].split("opis data status")
+    run(before)
     (tmp / "project/photos/d.jpg").write_text("d")
-    run(SECTIONS["From DVC in five minutes"])
+    assert "photos/d.jpg" in run("opis data status" + after)
     assert "photos.dvc" in run("git show --stat HEAD") and run("opis data status") == "Data and pipelines are up to date.\n"
     run(SECTIONS["Branches"])
     assert (tmp / "project/photos/d.jpg").exists() and not (tmp / "project/.git/hooks/pre-push").exists()

@@ -81,3 +81,29 @@ def test_shared_cache(remote, tmp_path):
     assert len(remote.objects()) == 2
     remote.ok("gc", "-w", "-f")
     assert len(remote.objects()) == 1
+
+
+def test_references_with_slashes(repo):
+    """Branches, tags and remote branches of any depth, loose and packed, and commits that only they reach."""
+    contents = {"refs/heads/plain": "plain", "refs/heads/feature/x": "feature", "refs/heads/a/b/c/d": "deep", "refs/tags/rel/1": "tag", "refs/remotes/origin/feature/y": "remote", "refs/notes/deep/er": "note"}
+    first = repo.commit("first")
+    for ref, content in contents.items():
+        repo.git("checkout", "-q", "--detach", first)
+        repo.write({"f": content.encode()})
+        repo.ok("add", "f")
+        repo.commit(content)
+        repo.git("update-ref", ref, "HEAD")
+        repo.ok("remove", "f.dvc", "--outs")
+    repo.git("checkout", "-q", "-f", first)
+    all_of_them = repo.objects()
+    assert len(all_of_them) == len(contents)
+    for _ in ("loose", "packed"):
+        repo.ok("gc", "-A", "-f")
+        assert repo.objects() == all_of_them
+        assert "5 objects" not in repo.ok("gc", "-a", "--dry", "-f") and "Would remove 3 objects" in repo.ok("gc", "-a", "--dry", "-f")
+        assert "Would remove 5 objects" in repo.ok("gc", "-T", "--dry", "-f")
+        assert "Would remove 6 objects" in repo.ok("gc", "-w", "--dry", "-f")
+        assert "Would remove 0 objects" in repo.ok("gc", "--date", "2000-01-01", "--dry", "-f")
+        repo.git("pack-refs", "--all")
+    repo.ok("gc", "-aT", "-f")
+    assert len(repo.objects()) == 4
