@@ -60,7 +60,7 @@ def test_the_page(project):
     assert "photos/d.jpg" in out and not (tmp / "project/photos/d.jpg").exists()
     run("opis data restore HEAD~1 photos/a.jpg" + after)
     assert (tmp / "project/photos/d.jpg").read_text() == "d" and run("git status --porcelain") == ""
-    run("mkdir ../other && cd ../other && git init -q && opis data init && " + " && ".join(line for line in SECTIONS["Data of other repositories"].splitlines() if line))
+    run("mkdir ../other; cd ../other; git init -q; opis data init\n" + SECTIONS["Data of other repositories"])
     assert (tmp / "other/copy-of-them/a.jpg").read_text() == (tmp / "other/theirs/a.jpg").read_text() == "a"
     assert "all are what their names say" in run(SECTIONS["Is everything still whole?"])
     run(SECTIONS["Clearing up"])
