@@ -71,6 +71,13 @@ def scribble(rng, repo, top):
             path.chmod(0o755)
 
 
+def same_json(repo, *args):
+    status, out = dvc(repo, *args)
+    done = repo.run(*args)
+    assert (done.returncode == 0) == (status == 0), (args, done.stderr)
+    assert status or json.loads(done.stdout) == json.loads(out), args
+
+
 def same_report(repo):
     mine, theirs = json.loads(repo.ok("status", "--json")), json.loads(dvc_ok(repo, "status", "--json"))
     assert mine == theirs
@@ -109,8 +116,9 @@ def test_in_turn(home, seed):
         (repo.path / ".dvcignore").write_text("*.tmp\n/data/sub/b\nz.d/\n")
     scribble(rng, repo, "data")
     (repo.path / "data/first").write_bytes(b"1")
+    commits = []
     for step in range(8):
-        kind = rng.choice(["add", "add", "file", "scribble", "push", "pull", "checkout", "loss", "gc", "commit", "git", "git"])
+        kind = rng.choice(["add", "add", "file", "scribble", "push", "pull", "checkout", "loss", "gc", "commit", "git", "git", "list", "restore", "back", "move", "remove", "glob", "outside"])
         if kind == "add" or not (repo.path / "data.dvc").exists():
             either(rng, repo, "add", "data")
         elif kind == "file":
@@ -136,9 +144,37 @@ def test_in_turn(home, seed):
             either(rng, repo, "gc", "-w", "-f")
         elif kind == "commit":
             either(rng, repo, "commit", "-f")
+        elif kind == "list":
+            for args in (["-R"], ["-R", "--dvc-only"], [], ["data"]):
+                if args != ["data"] or (repo.path / "data").exists():
+                    same_json(repo, "list", ".", *args, "--json")
+        elif kind == "restore" and commits:  # what neither the cache nor the remote has any more is no failure of ours
+            done = repo.run("restore", rng.choice(commits), "--force")
+            assert done.returncode == 0 or b"neither in the cache" in done.stderr or b"tracks" in done.stderr, done.stderr
+        elif kind == "back" and commits:
+            repo.git("add", "-A")
+            repo.git("commit", "-qm", ".", "--allow-empty")
+            repo.git("checkout", "-q", rng.choice(commits))
+            if rng.random() < 0.5:
+                repo.run("checkout", "-f", "--allow-missing")
+            else:
+                dvc(repo, "checkout", "-f", "--allow-missing")
+        elif kind == "move" and (repo.path / "data").exists():
+            either(rng, repo, "move", "data", "moved")
+            either(rng, repo, "move", "moved", "data")
+        elif kind == "remove" and (repo.path / "data").exists():
+            either(rng, repo, "remove", "data.dvc")
+            either(rng, repo, "add", "data")
+        elif kind == "glob":
+            either(rng, repo, "push", "--glob", "d*.dvc")
+        elif kind == "outside":
+            (home / "outside").mkdir(exist_ok=True)
+            (home / "outside/x").write_bytes(rng.randbytes(5))
+            either(rng, repo, "add", str(home / "outside"), "-o", "taken", "--force")
         elif kind == "git":
             repo.git("add", "-A")
             repo.git("commit", "-qm", ".", "--allow-empty")
+            commits.append(repo.git("rev-parse", "HEAD").strip())
         if (repo.path / "data").exists():
             same_report(repo)
 
@@ -211,3 +247,70 @@ def test_diff(home, seed):
                 assert json.loads(done.stdout) == json.loads(out), (args, form)
             elif status == 0:
                 assert unpadded(done.stdout.decode()) == unpadded(out), (args, form)
+
+
+@pytest.fixture
+def source(home):
+    """Somebody's repository: two versions of data, beside what git has."""
+    r = Repository(home / "source")
+    r.write({"data/a": b"1", "data/sub/b": b"2", 'data/é "x"': b"u", "single": b"s", "plain": b"p", "code/run.sh": b"x", "code/deep/f": b"y"})
+    (r.path / "code/run.sh").chmod(0o755)
+    r.ok("add", "data", "single")
+    r.commit()
+    r.git("tag", "v1")
+    r.write({"data/a": b"new"})
+    r.ok("add", "data")
+    r.commit()
+    r.git("tag", "v2")
+    return r
+
+
+IMPORTS = [
+    ["import", "../source", "data", "--rev", "v1"],
+    ["import", "../source", "single"],
+    ["import", "../source", "code"],
+    ["import", "../source", "plain", "-o", "pl ain: x"],
+    ["import", "../source", "data/sub", "-o", "s2"],
+    ["import", "../source", 'data/é "x"'],
+    ["import", "../source", "single", "--no-download", "-o", "nd"],
+    ["import", "../source", "single", "--no-exec", "-o", "ne"],
+    ["import", "../source", "nosuch"],
+    ["import", "../source", "single"],
+    ["import", "../source", "data", "-o", "d3", "--rev", "v1", "--no-download"],
+    ["update", "d3.dvc"],
+    ["update", "data.dvc", "--rev", "v2"],
+    ["update", "single.dvc", "--rev", "v1"],
+    ["update", "s2.dvc", "--no-download"],
+    ["update", "code.dvc", "--rev", "v1", "--no-download"],
+    ["import", "../source", "single", "-o", "other", "--remote-config", "url=/nowhere"],
+    ["import", "../source", "single", "-o", "wrong", "--remote", "nosuch"],
+]
+
+
+def test_imports(home, source):
+    """Each step by one and by the other, in repositories of their own: the same files, byte for byte, the same status."""
+    both = [Repository(home / "mine"), Repository(home / "theirs")]
+    url = f"file://{source.path}"
+    for args in [*IMPORTS, ["import", url, "data", "-o", "by url"], ["import", url, "code", "-o", "code2", "--rev", "v1"]]:
+        mine, theirs = both[0].run(*args).returncode, dvc(both[1], *args)[0]
+        assert (mine == 0) == (theirs == 0), args
+        names = [sorted(p.relative_to(r.path).as_posix() for p in r.path.rglob("*") if p.is_file() and p.parts[len(r.path.parts)] not in (".git", ".dvc")) for r in both]
+        assert names[0] == names[1], args
+        for name in names[0]:
+            assert (both[0].path / name).read_bytes() == (both[1].path / name).read_bytes(), (args, name)
+        assert json.loads(both[0].ok("status", "--json")) == json.loads(dvc_ok(both[1], "status", "--json")), args
+
+
+@pytest.mark.parametrize("by_url", [False, True])
+def test_get_and_list(home, source, by_url):
+    url = f"file://{source.path}" if by_url else str(source.path)
+    here = Repository(home / "here", init=False)
+    for args in ([], ["-R"], ["--rev", "v1", "-R"], ["--dvc-only"], ["--dvc-only", "-R"], ["data"], ["data", "-R", "--rev", "v1"], ["data/a"], ["code"], ["code", "--dvc-only"], ["nosuch"], ["-R", "-L", "2"]):
+        paths, options = [a for a in args if a in ("data", "data/a", "code", "nosuch")], [a for a in args if a not in ("data", "data/a", "code", "nosuch")]
+        same_json(here, "list", url, *paths, *options, "--json")
+    for i, args in enumerate((["data"], ["data", "--rev", "v1"], ["data/sub"], ["single"], ["code"], ["code/deep", "--rev", "v1"], ["plain"], ["nosuch"], ["data.dvc"])):
+        (here.path / f"m{i}").mkdir()
+        (here.path / f"t{i}").mkdir()
+        mine, theirs = here.run("get", url, *args, "-o", f"m{i}").returncode, dvc(here, "get", url, *args, "-o", f"t{i}")[0]
+        assert (mine == 0) == (theirs == 0), args
+        assert here.read(f"m{i}") == here.read(f"t{i}"), args
