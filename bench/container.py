@@ -37,10 +37,10 @@ else:
     from PIL import Image
     model = transformers.VisionEncoderDecoderModel.from_pretrained(sys.argv[2]).eval()
     processor = transformers.ViTImageProcessor.from_pretrained(sys.argv[2])
-    ready = time.monotonic() - began
+    ready, cpu = time.monotonic() - began, time.process_time()
     with torch.no_grad():
         model.generate(processor(Image.open(sys.argv[3]).convert("RGB"), return_tensors="pt").pixel_values, max_length=16, num_beams=4)
-    print(ready, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(ready, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 
 
@@ -65,6 +65,12 @@ def ready(url, process=None):
 
 def memory(pid):
     return {k: int(v) * 1024 for k, v in re.findall(r"^(VmRSS|VmHWM):\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)}
+
+
+def processor(pid):
+    """Seconds of processor time that a process has taken."""
+    words = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def container(image, rounds):
@@ -98,15 +104,16 @@ def container(image, rounds):
 
 def program(rounds):
     """The same program without a container around it."""
-    times = []
+    times, taken = [], []
     for _ in range(rounds):
         began = time.monotonic()
         process = subprocess.Popen([os.environ.get("OPIS", ROOT / "build" / "opis"), "serve", "--port", "18502", "--log", "none"], stderr=subprocess.DEVNULL)
         ready("http://127.0.0.1:18502", process)
         times.append(time.monotonic() - began)
+        taken.append(processor(process.pid))
         process.terminate()
         process.wait()
-    return {"start_to_ready": statistics.median(times)}
+    return {"start_to_ready": statistics.median(times), "processor_to_ready": statistics.median(taken)}
 
 
 def closure(venvs, wanted):
@@ -134,7 +141,7 @@ def peer(venv, page):
         model = sum(f.stat().st_size for f in pathlib.Path(folder).iterdir())
         runs = [[float(w) for w in call(python, "-c", PEER, "run", folder, PICTURE).split()] for _ in range(3)]
     cuda = sum(v for k, v in sizes.items() if k.startswith("nvidia-") or k == "triton")
-    return {"wheels": sum(sizes.values()), "of_these_cuda": cuda, "packages": len(sizes), "model": model, "start_to_ready": statistics.median(r[0] for r in runs), "memory": statistics.median(r[1] for r in runs)}
+    return {"wheels": sum(sizes.values()), "of_these_cuda": cuda, "packages": len(sizes), "model": model, "start_to_ready": statistics.median(r[0] for r in runs), "processor_to_ready": statistics.median(r[1] for r in runs), "memory": statistics.median(r[2] for r in runs)}
 
 
 if __name__ == "__main__":
