@@ -186,8 +186,9 @@ static int describe_batch(state *t, slot **slots, size_t n, opis_description **d
     if (code == OPIS_ECANCELLED)
       return code;
     if (code < 0) {
+      const char *path = slots[at[i]]->input.path;
       d[at[i]] = NULL;
-      keep_error(slots[at[i]], code);
+      keep_error(slots[at[i]], error_prefix(code, "%s", strcmp(path, "-") == 0 ? "standard input" : path));
     }
   }
   return 0;

@@ -110,9 +110,24 @@ int file_write_all(int fd, const void *bytes, size_t size, const char *what)
   return 0;
 }
 
+/* A device or a pipe is written, not replaced: a rename over /dev/null would take it from the whole machine. */
+static bool is_written_in_place(const char *path)
+{
+  struct stat st;
+  return strncmp(path, "/dev/", 5) == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+}
+
 int file_replace_open(file_replacement *r, const char *path, mode_t mode)
 {
   *r = (file_replacement){-1, strdup(path), NULL};
+  if (r->path && is_written_in_place(path)) {
+    r->fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (r->fd >= 0)
+      return 0;
+    int code = error_set_errno("%s", path);
+    free(r->path);
+    return code;
+  }
   if (!r->path || asprintf(&r->temporary, "%s.XXXXXX.tmp", path) < 0) {
     free(r->path);
     return error_nomem();
@@ -149,11 +164,15 @@ static int sync_folder_of(const char *path)
 int file_replace_commit(file_replacement *r, bool sync)
 {
   int code = 0;
-  if (sync && fsync(r->fd) != 0)
+  if (sync && r->temporary && fsync(r->fd) != 0)
     code = error_set_errno("%s", r->path);
   if (close(r->fd) != 0 && code == 0)
     code = error_set_errno("%s", r->path);
   r->fd = -1;
+  if (!r->temporary) {
+    free(r->path);
+    return code;
+  }
   if (code == 0 && rename(r->temporary, r->path) != 0)
     code = error_set_errno("%s", r->path);
   if (code < 0)

@@ -22,6 +22,7 @@ int file_map_open(file_map *map, const char *path);
 void file_map_close(file_map *map);
 
 /* Replacing a file: everything is written under a temporary name in the same folder, and renamed over `path` at commit. A kill at any moment leaves the old file or the new one.
+ * Devices and pipes, and whatever is called /dev/…, are written in place.
  *
  *   file_replacement r;
  *   if (file_replace_open(&r, path, 0666) < 0) return …;

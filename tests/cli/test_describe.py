@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -340,7 +341,8 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
     folder = many(tmp_path / "many", 400)
     out = tmp_path / "out.json"
     p = subprocess.Popen([OPIS, "describe", "-r", folder, "--format", "json", "-o", out], stderr=subprocess.PIPE)
-    time.sleep(0.5)
+    while p.poll() is None and not any(f.stat().st_size for f in tmp_path.glob("out.json*")):
+        time.sleep(0.02)
     p.send_signal(signal.SIGINT)
     assert p.wait(20) == 130
     done = json.loads(out.read_text())
@@ -349,8 +351,10 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
 
 
 def test_ctrl_c_while_waiting_for_a_list():
-    p = subprocess.Popen([OPIS, "describe", "--files-from", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(0.4)
+    p = subprocess.Popen([OPIS, "describe", "--files-from", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(os.fsencode(PICTURES / "cat.jpg") + b"\n")
+    p.stdin.flush()
+    p.stdout.readline()
     p.send_signal(signal.SIGINT)
     assert p.wait(20) == 130
 
@@ -439,6 +443,93 @@ def test_limits():
     assert r.status == 1 and "cat.jpg" in r.err
     r = run("describe", PICTURES / "cat.jpg", "--max-bytes", "1K", "--format", "jsonl")
     assert r.status == 1 and r.lines[0]["error"]["code"] == "OPIS_ELIMIT"
+
+
+def test_limits_can_be_raised_and_name_their_defaults():
+    bomb = PICTURES / "broken" / "bomb.png"
+    assert "178956970" in run("describe", bomb).err
+    assert "the limit of 4294967296" not in run("describe", bomb, "--max-pixels", "4G").err  # 60,000 x 60,000 are fewer: it is now read, and found broken
+    assert run("describe", bomb, "--max-pixels", "4G").status == 1
+    assert run("describe", PICTURES / "cat.jpg", "--max-bytes", "1G", "--max-pixels", "1G").status == 0
+
+
+@pytest.mark.parametrize("pictures", [["cat.jpg"], ["cat.jpg", "rocket.jpg", "coffee.jpg"]])
+def test_a_time_limit_gives_up_one_picture_after_the_other(pictures):
+    inputs = [PICTURES / p for p in pictures]
+    r = run("describe", *inputs, "--timeout", "0.001", "--format", "jsonl")
+    assert r.status == 1
+    assert [o["error"]["code"] for o in r.lines] == ["OPIS_ETIMEOUT"] * len(inputs)
+    assert all(o["error"]["message"].startswith(f"{p}: ") for o, p in zip(r.lines, inputs))
+    assert run("describe", *inputs, "--timeout", "600").status == 0
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 9])
+def test_the_order_is_that_of_the_inputs_for_any_number_of_readers(photos, jobs):
+    inputs = [photos / PHOTOS[i % 4] for i in range(23)] + [photos / "missing.jpg"]
+    r = run("describe", *inputs, "--jobs", jobs, "--format", "jsonl")
+    assert [o["path"] for o in r.lines] == [str(p) for p in inputs]
+    assert [o.get("description") for o in r.lines[:-1]] == [WORDS[p.name] for p in inputs[:-1]]
+
+
+def test_two_runs_do_not_write_one_file(photos, tmp_path):
+    out = tmp_path / "out.jsonl"
+    first = subprocess.Popen([OPIS, "describe", "--files-from", "-", "--format", "jsonl", "-o", out], stdin=subprocess.PIPE)
+    try:
+        first.stdin.write(os.fsencode(photos / "cat.jpg") + b"\n")
+        first.stdin.flush()
+        while not out.exists() or not out.read_bytes():
+            time.sleep(0.02)
+        second = run("describe", photos / "rocket.jpg", "--format", "jsonl", "-o", out)
+        assert second.status == 3 and "out.jsonl" in second.err
+    finally:
+        first.stdin.close()
+        first.wait(60)
+    assert [json.loads(line)["description"] for line in out.read_text().splitlines()] == [WORDS["cat.jpg"]]
+
+
+@pytest.mark.parametrize("format", ["text", "json", "jsonl", "csv"])
+def test_full_disk(photos, format):
+    r = run("describe", photos / "cat.jpg", photos / "rocket.jpg", "-o", "/dev/full", "--format", format)
+    assert r.status == 3 and "No space left" in r.err
+    assert not os.path.isfile("/dev/full")  # a device stays one
+
+
+def test_devices_and_pipes_are_written_in_place(photos, tmp_path):
+    assert run("describe", photos / "cat.jpg", "-o", "/dev/null", "--format", "json", "--dump", "/dev/null").status == 0
+    assert not os.path.isfile("/dev/null")
+    assert json.loads(run("describe", photos / "cat.jpg", "-o", "/dev/stdout", "--format", "json").out)[0]["description"] == WORDS["cat.jpg"]
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    p = subprocess.Popen([OPIS, "describe", photos / "cat.jpg", "-o", pipe, "--format", "json"])
+    assert json.loads(pipe.read_text())[0]["description"] == WORDS["cat.jpg"]
+    assert p.wait(60) == 0 and pipe.is_fifo()
+
+
+def test_heif_without_its_library(tmp_path):
+    """The library is opened when the first such picture comes; without it the error names the package."""
+    blocked = tmp_path / "libheif.so.1"
+    blocked.write_text("no library")
+    for name in ("picture.heic", "picture.avif"):
+        r = run("describe", PICTURES / name, PICTURES / "cat.jpg", env={"LD_LIBRARY_PATH": str(tmp_path)})
+        assert r.status == 1 and "libheif1" in r.err and WORDS["cat.jpg"] in r.out
+
+
+def test_progress_tells_rate_and_time_left(tmp_path):
+    folder = many(tmp_path / "many", 60)
+    (folder / "00007.jpg").unlink()
+    (folder / "00007.jpg").write_bytes(b"\xff\xd8\xff broken")
+    main, side = pty.openpty()
+    p = subprocess.Popen([OPIS, "describe", "-r", folder, "-o", "/dev/null"], stderr=side)
+    os.close(side)
+    shown = b""
+    try:
+        while True:
+            shown += os.read(main, 65536)
+    except OSError:
+        pass
+    os.close(main)
+    assert p.wait(60) == 1
+    assert re.search(rb"\d+ of 60 done, 1 failed, [\d.]+/s, [\d:]+ left", shown), shown
 
 
 def test_options_change_the_search():

@@ -37,6 +37,18 @@ static int entries(void)
   return n;
 }
 
+static void devices_are_written_in_place(void **state)
+{
+  (void)state;
+  struct stat st;
+  assert_int_equal(file_replace("/dev/null", "gone", 4, 0666, true), 0);
+  assert_int_equal(stat("/dev/null", &st), 0);
+  assert_true(S_ISCHR(st.st_mode));
+  assert_int_equal(file_replace("/dev/full", "too much", 8, 0666, true), OPIS_EIO);
+  assert_int_equal(stat("/dev/full", &st), 0);
+  assert_true(S_ISCHR(st.st_mode));
+}
+
 static void replaces(void **state)
 {
   (void)state;
@@ -142,6 +154,7 @@ static void makes_folders(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(devices_are_written_in_place),
     cmocka_unit_test_setup_teardown(replaces, make_folder, remove_folder),
     cmocka_unit_test_setup_teardown(a_full_disk_leaves_the_old_file, make_folder, remove_folder),
     cmocka_unit_test_setup_teardown(limits_and_absence, make_folder, remove_folder),
