@@ -2,39 +2,63 @@
 
 #include "util/error.h"
 #include "util/file.h"
+#include "util/strbuf.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct ignore_rule {
   char *pattern;
-  bool negated, folder_only, tied; /* tied: matched against the whole path below its file, else against the last name */
+  bool negated, folder_only, dvc; /* dvc: of a .dvcignore */
+  bool tied;                      /* tied: matched against the whole path below its file, else against the last name */
 };
 
 enum { LARGEST = 4 << 20 };
 
-/* One bracket expression; returns behind it, or NULL when it is not closed (then '[' is itself). */
-static const char *bracket(const char *p, char c, bool *matched)
+/* The character at s, and how many bytes it has; a byte that is no UTF-8 is itself. */
+static uint32_t character(const char *s, size_t *n)
+{
+  const unsigned char *u = (const unsigned char *)s;
+  *n = utf8_sequence(s, strnlen(s, 4));
+  if (*n < 2) {
+    *n = 1;
+    return u[0];
+  }
+  uint32_t c = u[0] & (0xFFU >> (*n + 1));
+  for (size_t i = 1; i < *n; i++)
+    c = c << 6 | (u[i] & 0x3F);
+  return c;
+}
+
+static uint32_t take(const char **p)
+{
+  size_t n;
+  if (**p == '\\' && (*p)[1])
+    ++*p;
+  uint32_t c = character(*p, &n);
+  *p += n;
+  return c;
+}
+
+/* One bracket expression; returns behind it, or NULL when it is not closed. */
+static const char *bracket(const char *p, uint32_t c, bool *matched)
 {
   bool negated = *p == '!' || *p == '^', hit = false, first = true;
   if (negated)
     p++;
   for (; first || *p != ']'; first = false) {
-    if (*p == '\\' && p[1])
-      p++;
     if (!*p)
       return NULL;
-    unsigned char low = (unsigned char)*p++, high = low;
+    uint32_t low = take(&p), high = low;
     if (*p == '-' && p[1] && p[1] != ']') {
       p++;
-      if (*p == '\\' && p[1])
-        p++;
-      high = (unsigned char)*p++;
+      high = take(&p);
     }
-    hit |= (unsigned char)c >= low && (unsigned char)c <= high;
+    hit |= c >= low && c <= high;
   }
   *matched = hit != negated && c != '/';
   return p + 1;
@@ -74,12 +98,13 @@ bool ignore_match(const char *pattern, const char *path)
         while (ok && ((unsigned char)*s & 0xC0) == 0x80) /* one character, not one byte */
           s++;
       } else if (*p == '[') {
-        const char *after = bracket(p + 1, *s, &ok);
-        if (!after)
-          ok = *s == '[';
+        size_t length;
+        const char *after = bracket(p + 1, character(s, &length), &ok);
+        if (!after) /* as git: a pattern that is none matches nothing */
+          return false;
         if (ok) {
-          p = after ? after : p + 1;
-          s++;
+          p = after;
+          s += length;
         }
       } else {
         const char *literal = *p == '\\' && p[1] ? p + 1 : p;
@@ -107,9 +132,9 @@ bool ignore_match(const char *pattern, const char *path)
   }
 }
 
-static int add_rule(ignore *g, const char *line, size_t n)
+static int add_rule(ignore *g, const char *line, size_t n, bool dvc)
 {
-  ignore_rule r = {0};
+  ignore_rule r = {.dvc = dvc};
   if (n && line[0] == '!') {
     r.negated = true;
     line++;
@@ -122,8 +147,8 @@ static int add_rule(ignore *g, const char *line, size_t n)
     r.folder_only = true;
     n--;
   }
-  if (n == 0)
-    return 0;
+  if (n == 0 || (dvc && r.folder_only && ((n == 1 && *line == '*') || (n == 2 && memcmp(line, "**", 2) == 0) || (n == 3 && memcmp(line, "/**", 3) == 0))))
+    return 0; /* DVC takes such a pattern, and it never matches */
   r.tied = memchr(line, '/', n) != NULL;
   if (line[0] == '/') {
     line++;
@@ -156,7 +181,7 @@ static int add_text(ignore *g, const char *text, size_t n, bool strip)
       stop--;
     if (s == stop || *s == '#' || memchr(s, '\0', (size_t)(stop - s)))
       continue;
-    code = add_rule(g, s, (size_t)(stop - s));
+    code = add_rule(g, s, (size_t)(stop - s), strip);
   }
   return code;
 }
@@ -191,6 +216,21 @@ void ignore_free(ignore *g)
   g->n = 0;
 }
 
+/* With DVC, what is taken back is so with everything below it. */
+static bool taken_back(const ignore_rule *r, const char *path, size_t depth)
+{
+  char *copy = strdup(path + depth);
+  bool answer = false;
+  for (char *slash = copy ? strchr(copy, '/') : NULL; slash && !answer; slash = strchr(slash + 1, '/')) {
+    *slash = '\0';
+    const char *last = strrchr(copy, '/');
+    answer = ignore_match(r->pattern, r->tied || !last ? copy : last + 1);
+    *slash = '/';
+  }
+  free(copy);
+  return answer;
+}
+
 bool ignore_test(const ignore *g, const char *path, bool is_folder)
 {
   const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
@@ -199,7 +239,7 @@ bool ignore_test(const ignore *g, const char *path, bool is_folder)
       const ignore_rule *r = &g->rules[i];
       if (r->folder_only && !is_folder)
         continue;
-      if (ignore_match(r->pattern, r->tied ? path + g->depth : last))
+      if (ignore_match(r->pattern, r->tied ? path + g->depth : last) || (r->negated && r->dvc && taken_back(r, path, g->depth)))
         return !r->negated;
     }
   return false;

@@ -212,6 +212,7 @@ SCENARIOS = {
     "pull": (cloned, ["pull"]),
     "gc": (garbage, ["gc", "-w", "-f"]),
     "gc-cloud": (garbage, ["gc", "-w", "-c", "-f"]),
+    "restore": (garbage, ["restore", "HEAD~1"]),
     "move": (tracked, ["move", "data", "moved"]),
     "move-into": (tracked, ["move", "data", "sub/moved"]),
     "remove": (tracked, ["remove", "data.dvc"]),
