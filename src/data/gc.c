@@ -3,6 +3,7 @@
 #include "data/objects.h"
 #include "data/transfer.h"
 
+#include "util/cpus.h"
 #include "util/error.h"
 
 #include <stdlib.h>
@@ -95,6 +96,61 @@ static int look_there(void *user, const char *key, uint64_t size)
   return add_gone(s, &o, legacy);
 }
 
+typedef struct removing {
+  remote *side;
+  const sweeping *s;
+  const size_t *list;
+} removing;
+
+static int remove_one(void *user, size_t i)
+{
+  const removing *m = user;
+  const used_object *o = &m->s->gone.items[m->list[i]];
+  char key[OID_KEY + 16];
+  transfer_key(key, &o->oid, o->legacy);
+  return m->side->ops->remove(m->side, key);
+}
+
+/* Many with each request, for services that take many. */
+static int remove_many(const removing *m, size_t n)
+{
+  enum { AT_ONCE = 1000 };
+  remote_item *items = calloc(AT_ONCE, sizeof *items);
+  char(*keys)[OID_KEY + 16] = calloc(AT_ONCE, sizeof *keys);
+  int code = items && keys ? 0 : error_nomem();
+  for (size_t at = 0; at < n && code == 0; at += AT_ONCE) {
+    size_t some = n - at < AT_ONCE ? n - at : AT_ONCE;
+    for (size_t i = 0; i < some; i++) {
+      const used_object *o = &m->s->gone.items[m->list[at + i]];
+      transfer_key(keys[i], &o->oid, o->legacy);
+      items[i] = (remote_item){.key = keys[i]};
+    }
+    code = m->side->ops->remove_many(m->side, items, some);
+    for (size_t i = 0; i < some && code == 0; i++)
+      code = items[i].result; /* its words are the last ones of the thread */
+    if (code == 0)
+      code = repo_check_cancelled(m->s->r);
+  }
+  free(items);
+  free(keys);
+  return code;
+}
+
+static int remove_pile(sweeping *s, remote *side, bool dirs)
+{
+  size_t *list = malloc((s->gone.n + 1) * sizeof *list), n = 0;
+  if (!list)
+    return error_nomem();
+  for (size_t i = 0; i < s->gone.n; i++)
+    if (s->gone.items[i].oid.dir == dirs)
+      list[n++] = i;
+  removing m = {side, s, list};
+  int jobs = s->o->jobs > 0 ? s->o->jobs : side->ops->jobs > 0 ? side->ops->jobs : 4 * cpus_available();
+  int code = n == 0 ? 0 : side->ops->remove_many ? remove_many(&m, n) : transfer_parallel(s->r, n, jobs, remove_one, &m);
+  free(list);
+  return code;
+}
+
 static int sweep_there(sweeping *s)
 {
   remote *side;
@@ -105,16 +161,8 @@ static int sweep_there(sweeping *s)
     code = error_set(OPIS_EUNSUPPORTED, "%s: this remote can only be read", side->url);
   if (code == 0)
     code = side->ops->list(side, "", look_there, s);
-  for (int dirs = 1; dirs >= 0 && !s->o->dry; dirs--)
-    for (size_t i = 0; i < s->gone.n && code == 0; i++) {
-      char key[OID_KEY + 16];
-      if (s->gone.items[i].oid.dir != (dirs == 1))
-        continue;
-      transfer_key(key, &s->gone.items[i].oid, s->gone.items[i].legacy);
-      code = side->ops->remove(side, key);
-      if (code == 0)
-        code = repo_check_cancelled(s->r);
-    }
+  for (int dirs = 1; dirs >= 0 && !s->o->dry && code == 0; dirs--)
+    code = remove_pile(s, side, dirs == 1);
   remote_close(side);
   free(s->gone.items);
   s->gone = (used){0};

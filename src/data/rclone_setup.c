@@ -349,8 +349,10 @@ static int by_scheme(rclone_setup *s, const web_url *u, const remote_settings *s
     return *u->host ? set_fs(s, u->host, below) : error_set(OPIS_EINVALID, "the address looks like rclone://NAME/PATH, NAME as 'rclone listremotes' shows it");
   }
   if (strncmp(u->scheme, "webdav", 6) == 0) {
-    code = webdav(s, u, settings);
-    return code == 0 ? set_fs(s, "opis", below) : code;
+    if ((code = webdav(s, u, settings)) == 0)
+      code = (path = web_decoded(below, strlen(below))) ? set_fs(s, "opis", path) : error_nomem();
+    free(path);
+    return code;
   }
   if (strcmp(u->scheme, "ssh") == 0 || strcmp(u->scheme, "sftp") == 0) {
     code = sftp(s, u, settings);

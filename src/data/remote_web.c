@@ -100,7 +100,7 @@ static int digit(char c)
   return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static char *decoded(const char *s, size_t n)
+char *web_decoded(const char *s, size_t n)
 {
   char *out = malloc(n + 1), *to = out;
   for (size_t i = 0; out && i < n; i++) {
@@ -131,9 +131,9 @@ int web_url_parse(web_url *u, const char *url)
   bool ok = true;
   if (at) {
     const char *middle = memchr(host, ':', (size_t)(at - host));
-    ok &= (u->user = decoded(host, (size_t)((middle ? middle : at) - host))) != NULL;
+    ok &= (u->user = web_decoded(host, (size_t)((middle ? middle : at) - host))) != NULL;
     if (middle)
-      ok &= (u->password = decoded(middle + 1, (size_t)(at - middle - 1))) != NULL;
+      ok &= (u->password = web_decoded(middle + 1, (size_t)(at - middle - 1))) != NULL;
     host = at + 1;
   }
   ok &= (u->scheme = strndup(url, (size_t)(colon - url))) != NULL;

@@ -41,6 +41,9 @@ typedef struct web_url {
 int web_url_parse(web_url *u, const char *url);
 void web_url_free(web_url *u);
 
+/* Percent-decoded; malloc'ed, NULL: no memory. */
+char *web_decoded(const char *s, size_t n);
+
 /* "Authorization: Basic …", malloc'ed. NULL: no memory. */
 char *web_basic(const char *user, const char *password);
 
