@@ -49,6 +49,8 @@ static int check_installed(void)
 }
 
 /* Our environment with the additions, which win. */
+static const strbuf nothing = STRBUF_INIT;
+
 static char **environment(const strbuf *a, const strbuf *b)
 {
   const strbuf *both[2] = {a, b};
@@ -56,12 +58,12 @@ static char **environment(const strbuf *a, const strbuf *b)
   for (char **e = environ; *e; e++)
     n++;
   for (int i = 0; i < 2; i++)
-    for (size_t at = 0; both[i] && at < both[i]->n; at += strlen(both[i]->s + at) + 1)
+    for (size_t at = 0; at < both[i]->n; at += strlen(both[i]->s + at) + 1)
       more++;
   char **all = calloc(n + more + 1, sizeof *all);
   size_t k = 0;
   for (int i = 0; all && i < 2; i++)
-    for (size_t at = 0; both[i] && at < both[i]->n; at += strlen(both[i]->s + at) + 1)
+    for (size_t at = 0; at < both[i]->n; at += strlen(both[i]->s + at) + 1)
       all[k++] = both[i]->s + at;
   for (char **e = environ; all && *e; e++) {
     size_t length = strcspn(*e, "=") + 1;
@@ -125,7 +127,7 @@ int rclone_run(int *status, char **said, const rclone_setup *s, const char *cons
   static const char *const rclone[] = {"rclone"};
   int pipes[2] = {-1, -1}, log = -1, code = 0;
   pid_t pid = -1;
-  char **env = environment(s ? &s->env : NULL, NULL), *text = NULL;
+  char **env = environment(s ? &s->env : &nothing, &nothing), *text = NULL;
   size_t capacity = 0;
   if (said)
     *said = NULL;

@@ -61,9 +61,10 @@ int web_progress(void *user, uint64_t done, uint64_t total)
   return count->io && count->io->cancelled ? count->io->cancelled(count->io->user) : 0;
 }
 
-int web_perform(web *w, http_response *out, http_request *request, const remote_io *io)
+int web_perform(web *w, http_response *out, const http_request *request, const remote_io *io)
 {
   http_client *c = NULL;
+  http_request q = *request;
   web_count count = {io, 0};
   pthread_mutex_lock(&w->lock);
   if (w->n > 0)
@@ -72,17 +73,13 @@ int web_perform(web *w, http_response *out, http_request *request, const remote_
   int code = c ? 0 : http_client_new(&c);
   if (code < 0)
     return code;
-  if (!request->trust)
-    request->trust = &w->trust;
-  if (io && !request->progress) {
-    request->progress = web_progress;
-    request->user = &count;
+  if (!q.trust)
+    q.trust = &w->trust;
+  if (io && !q.progress) {
+    q.progress = web_progress;
+    q.user = &count;
   }
-  code = http_perform(c, out, request);
-  if (request->user == &count) {
-    request->progress = NULL;
-    request->user = NULL;
-  }
+  code = http_perform(c, out, &q);
   pthread_mutex_lock(&w->lock);
   if (w->n < WEB_CONNECTIONS) {
     w->idle[w->n++] = c;

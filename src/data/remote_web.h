@@ -22,8 +22,8 @@ typedef struct web {
 int web_open(web *w, const remote_settings *settings);
 void web_close(web *w);
 
-/* http_perform with one of the clients, the remote's trust, and the caller's io (may be NULL). *begun, if not NULL, says how many bytes io was told of: a request made again goes on from there. */
-int web_perform(web *w, http_response *out, http_request *request, const remote_io *io);
+/* http_perform with one of the clients, the remote's trust where the request has none, and the caller's io (may be NULL), which is told of each byte once. */
+int web_perform(web *w, http_response *out, const http_request *request, const remote_io *io);
 /* Tells io of what is missing to `whole`: an object that went over counts with all its bytes, once. */
 typedef struct web_count {
   const remote_io *io;
