@@ -75,6 +75,15 @@ def test_google_drive(project):
     assert "drive-key.json" in (tmp / "project/.dvc/config.local").read_text() and "drive-key" not in (tmp / "project/.dvc/config").read_text()
 
 
+def test_other_remotes(project):
+    """The settings are taken, and what is secret stays out of git."""
+    tmp, run = project
+    run("git init -q && opis data init\n" + SECTIONS["Other remotes"])
+    shared, local = (tmp / "project/.dvc/config").read_text(), (tmp / "project/.dvc/config.local").read_text()
+    assert "s3://my-bucket/pictures" in shared and "webdavs://" in shared
+    assert "wJalrEXAMPLEKEY" in local and "our secret" in local and "EXAMPLEKEY" not in shared and "secret" not in shared
+
+
 def test_nothing_is_left_out():
-    ran = {"A new repository", "From DVC in five minutes", "Branches", "Back to an earlier version", "Data of other repositories", "Is everything still whole?", "Clearing up", "Google Drive, step by step"}
+    ran = {"A new repository", "From DVC in five minutes", "Branches", "Back to an earlier version", "Data of other repositories", "Is everything still whole?", "Clearing up", "Google Drive, step by step", "Other remotes"}
     assert {title for title, text in SECTIONS.items() if text} == ran

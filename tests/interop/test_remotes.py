@@ -187,8 +187,9 @@ def test_no_bucket(repo, s3):
     assert "no such bucket" in repo.fails("status", "-c")
 
 
-@pytest.mark.parametrize("source", ["environment", "file", "profile", "profile-variable", "credentialpath", "process"])
+@pytest.mark.parametrize("source", ["environment", "file", "profile", "profile-variable", "credentialpath", "process", "container"])
 def test_where_keys_come_from(repo, s3, tmp_path, source):
+    server = contextlib.ExitStack()
     aws = pathlib.Path(repo.env["HOME"]) / ".aws"
     aws.mkdir()
     keys = f"aws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\n"
@@ -214,11 +215,16 @@ def test_where_keys_come_from(repo, s3, tmp_path, source):
     else:
         answer = json.dumps({"Version": 1, "AccessKeyId": ID, "SecretAccessKey": SECRET, "Expiration": "2000-01-01T00:00:00Z"})
         (tmp_path / "answer").write_text(answer)
-        (aws / "config").write_text(f"[default]\n{endpoint}credential_process = cat '{tmp_path}/answer'\n")
+        command = f"credential_process = cat '{tmp_path}/answer'\n" if source == "process" else ""
+        (aws / "config").write_text(f"[default]\n{endpoint}{command}")
+        if source == "container":
+            port = server.enter_context(files(tmp_path, ("Authorization", "t0ken")))
+            repo.env.update(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://127.0.0.1:{port}/answer", AWS_CONTAINER_AUTHORIZATION_TOKEN="t0ken")
     repo.write(GOLDEN, "data")
     repo.ok("add", "data")
-    repo.ok("push")
-    assert "in sync" in repo.ok("status", "-c")
+    with server:
+        repo.ok("push")
+        assert "in sync" in repo.ok("status", "-c")
 
 
 def test_single_sign_on_is_named(repo, s3):
