@@ -30,6 +30,7 @@ typedef struct rclone_remote {
   bool rename; /* uploads go to another name first, as they could be seen half */
   unsigned long long tag;
   atomic_uint next; /* of those names */
+  atomic_bool swept;
 } rclone_remote;
 
 static void rclone_close(remote *r)
@@ -222,6 +223,23 @@ static int path_of(char path[4096], int fd, const char *key)
   return utf8_valid(path, (size_t)n) ? 0 : error_set(OPIS_EUNSUPPORTED, "%s: rclone takes only files whose path is UTF-8", key);
 }
 
+/* What killed runs have left under other names, here or on other machines, goes after a day. */
+static void sweep(rclone_remote *c)
+{
+  char *where = NULL;
+  size_t n = strlen(c->setup.fs);
+  bool joined = n > 0 && (c->setup.fs[n - 1] == ':' || c->setup.fs[n - 1] == '/');
+  if (atomic_exchange(&c->swept, true) || asprintf(&where, "%s%s.opis", c->setup.fs, joined ? "" : "/") < 0)
+    return;
+  json_t *input = json_pack("{s:s, s:{s:s}}", "fs", where, "_filter", "MinAge", "24h");
+  char *body = json_dumps(input, JSON_COMPACT);
+  json_decref(input);
+  if (body)
+    call_once(c, NULL, "operations/delete", body, c->base.url, NULL); /* fails where there is no such folder */
+  free(body);
+  free(where);
+}
+
 static int rclone_put(remote *r, const char *key, int fd, uint64_t size, const remote_io *io)
 {
   rclone_remote *c = (rclone_remote *)r;
@@ -233,6 +251,8 @@ static int rclone_put(remote *r, const char *key, int fd, uint64_t size, const r
     return code;
   snprintf(temporary, sizeof temporary, ".opis/%llx-%u", c->tag, atomic_fetch_add(&c->next, 1));
   const char *to = c->rename ? temporary : key;
+  if (c->rename)
+    sweep(c);
   code = call(c, NULL, "operations/copyfile", json_pack("{s:s, s:s, s:s, s:s}", "srcFs", "/", "srcRemote", path + 1, "dstFs", c->setup.fs, "dstRemote", to), key, io);
   if (code == OPIS_ENOTFOUND) /* of a folder there, not of what is sent */
     code = error_set(OPIS_EIO, "%s", opis_error_message());

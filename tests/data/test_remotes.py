@@ -103,6 +103,17 @@ def test_clearing_up(golden, kind):
     assert golden.ok("status", "-c") == "Cache and remote 'store' are in sync.\n"
 
 
+def test_what_killed_runs_have_left(golden, kind):
+    """Half uploads go away by themselves, when they are certainly nobody's any more."""
+    half = kind.folder / ("pictures" if kind.name == "rclone" else "some/where") / ".opis"
+    half.mkdir(parents=True)
+    (half / "old").write_bytes(b"half")
+    (half / "new").write_bytes(b"half")
+    os.utime(half / "old", (time.time() - 200_000,) * 2)
+    golden.ok("push")
+    assert sorted(os.listdir(half)) == ["new"]
+
+
 def test_nothing_is_there_yet(golden, kind, tmp_path):
     golden.commit()
     other = kind.clone(golden, tmp_path / "repo2")
