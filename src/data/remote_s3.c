@@ -243,8 +243,6 @@ int s3_failed(s3_remote *s, const char *key, const http_response *a)
 
 /* ---- the operations ---- */
 
-static int s3_list(remote *r, const char *prefix, remote_list_fn *each, void *user);
-
 static int nothing(void *user, const char *key, uint64_t size)
 {
   (void)user;
@@ -334,100 +332,11 @@ static int s3_remove(remote *r, const char *key)
   return code;
 }
 
-/* ---- listing ---- */
-
-typedef struct page {
-  s3_remote *s;
-  remote_list_fn *each;
-  void *user;
-  size_t skip; /* of a key: the remote's own prefix */
-  char *key, *next;
-  uint64_t size;
-  bool more;
-} page;
-
-/* Keys come percent-encoded ("encoding-type=url"): XML cannot hold every name. */
-static void decode(char *s)
-{
-  char *to = s;
-  for (; *s; s++) {
-    unsigned v;
-    if (*s == '%' && s[1] && s[2] && sscanf(s + 1, "%2x", &v) == 1 && v) {
-      *to++ = (char)v;
-      s += 2;
-    } else
-      *to++ = *s == '+' ? ' ' : *s;
-  }
-  *to = '\0';
-}
-
-static int replace(char **to, const char *text)
+int s3_replace(char **to, const char *text)
 {
   free(*to);
   *to = strdup(text);
   return *to ? 0 : error_nomem();
-}
-
-static int on_entry(void *user, const char *parent, const char *name, const char *text)
-{
-  page *p = user;
-  if (strcmp(parent, "Contents") == 0 && text) {
-    if (strcmp(name, "Key") == 0)
-      return replace(&p->key, text);
-    if (strcmp(name, "Size") == 0)
-      p->size = strtoull(text, NULL, 10);
-  } else if (strcmp(parent, "ListBucketResult") == 0) {
-    if (strcmp(name, "IsTruncated") == 0 && text)
-      p->more = strcmp(text, "true") == 0;
-    else if (strcmp(name, "NextContinuationToken") == 0 && text)
-      return replace(&p->next, text);
-    else if (strcmp(name, "Contents") == 0 && !text && p->key) {
-      uint64_t size = p->size;
-      p->size = UINT64_MAX;
-      decode(p->key);
-      return strlen(p->key) > p->skip ? p->each(p->user, p->key + p->skip, size) : 0;
-    }
-  }
-  return 0;
-}
-
-static int s3_list(remote *r, const char *prefix, remote_list_fn *each, void *user)
-{
-  s3_remote *s = (s3_remote *)r;
-  page p = {s, each, user, *s->config.prefix ? strlen(s->config.prefix) + 1 : 0, NULL, NULL, UINT64_MAX, true};
-  strbuf full = STRBUF_INIT;
-  strbuf_printf(&full, "%s%s%s", s->config.prefix, *s->config.prefix ? "/" : "", prefix);
-  int code = strbuf_check(&full);
-  char *token = NULL;
-  while (code == 0 && p.more) {
-    http_response a = HTTP_RESPONSE_INIT;
-    strbuf query = STRBUF_INIT;
-    if (token) {
-      strbuf_puts(&query, "continuation-token=");
-      http_put_escaped(&query, token, false);
-      strbuf_putc(&query, '&');
-    }
-    strbuf_puts(&query, "encoding-type=url&list-type=2&max-keys=1000&prefix=");
-    http_put_escaped(&query, full.s, false);
-    if ((code = strbuf_check(&query)) == 0)
-      code = s3_perform(s, &a, &(s3_call){.method = "GET", .query = query.s}, NULL);
-    if (code == 0 && a.status != 200)
-      code = s3_failed(s, prefix, &a);
-    p.more = false;
-    if (code == 0)
-      code = s3_xml(a.body.s, a.body.n, on_entry, &p, r->url);
-    if (code == 0 && p.more && (!p.next || (token && strcmp(token, p.next) == 0)))
-      code = error_set(OPIS_EFORMAT, "%s: a listing that does not go on", r->url);
-    free(token);
-    token = p.next;
-    p.next = NULL;
-    strbuf_free(&query);
-    http_response_free(&a);
-  }
-  free(token);
-  free(p.key);
-  strbuf_free(&full);
-  return code;
 }
 
 /* ---- many away at once ---- */
@@ -443,7 +352,7 @@ static int on_removed(void *user, const char *parent, const char *name, const ch
 {
   removing *m = user;
   if (strcmp(parent, "Error") == 0 && text)
-    return strcmp(name, "Key") == 0 ? replace(&m->key, text) : strcmp(name, "Code") == 0 ? replace(&m->why, text) : 0;
+    return strcmp(name, "Key") == 0 ? s3_replace(&m->key, text) : strcmp(name, "Code") == 0 ? s3_replace(&m->why, text) : 0;
   if (strcmp(name, "Error") != 0 || text || !m->key)
     return 0;
   size_t skip = *m->s->config.prefix ? strlen(m->s->config.prefix) + 1 : 0;

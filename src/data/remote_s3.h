@@ -36,8 +36,12 @@ char *s3_text(const http_response *a, const char *parent, const char *name);
 /* "prefix/key" */
 int s3_full_key(strbuf *b, const s3_remote *s, const char *key);
 
+/* *to becomes a copy of text. */
+int s3_replace(char **to, const char *text);
+
 /* Sends a file in parts, going on with what an interrupted run has left on the service. */
 int s3_put_parts(s3_remote *s, const char *key, int fd, uint64_t size, const remote_io *io);
+int s3_list(remote *r, const char *prefix, remote_list_fn *each, void *user);
 int s3_exists(remote *r, const char *key, bool *there, uint64_t *size);
 
 #endif
