@@ -284,7 +284,8 @@ def pictures(r, processor, folder):
     for name in r.sample(IMAGES, 2):
         picture = Image.open(PICTURES / name)
         path = PICTURES / name
-        if not processor.do_resize and not getattr(processor, "do_center_crop", False):
+        crops = isinstance(processor, (transformers.DeiTImageProcessor, *CROPPING)) and processor.do_center_crop  # the others pass it over
+        if not processor.do_resize and not crops:
             size = processor.size
             width, height = (size["width"], size["height"]) if "height" in size else (size["shortest_edge"], size["shortest_edge"])
             path = folder / f"{name}.png"

@@ -1,7 +1,7 @@
 # venv: transformers
 """generate() against Transformers' own, on decoders whose logits are a hash of the row: rows equal, scores within 1e-5, over random combinations of all options.
 
-`python test_generate.py N SEED` prints N cases with their answers: tests/golden/generate/cases.jsonl is made with 150 and 20."""
+`python test_generate.py N SEED [rare]` prints N cases with their answers: tests/golden/generate/cases.jsonl is made with 150 and 20, followed by 60 and 21 with the rare settings."""
 import json
 import math
 import os
@@ -40,6 +40,10 @@ def test_random_options(rules):
 
 if __name__ == "__main__":
     r = random.Random(int(sys.argv[2]))
-    for _ in range(int(sys.argv[1])):
-        c = random_case(r)
-        print(json.dumps({"case": c, "answer": reference(c)}))
+    wanted = int(sys.argv[1])
+    while wanted:
+        c = random_case(r, "rare" in sys.argv)
+        answer = reference(c)
+        if all(score > -1e8 for score in answer["scores"]):
+            print(json.dumps({"case": c, "answer": answer}))
+            wanted -= 1
