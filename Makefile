@@ -68,7 +68,7 @@ docker-archive: packages-container ## the image as dist/opis-image.tar.gz
 	@ci/docker archive
 
 jenkins-test: packages-test packages-jenkins packages-container ## the Jenkinsfile, evaluated stage by stage in a clean clone
-	@$(PYTHON) -m pytest -q -p no:cacheprovider tests/delivery/test_jenkins.py tests/delivery/test_jenkins_run.py
+	@OPIS_JENKINS=full $(PYTHON) -m pytest -q -p no:cacheprovider tests/delivery/test_jenkins.py tests/delivery/test_jenkins_run.py
 
 # The steps of a pipeline (Jenkinsfile, .github/workflows/ci.yml)
 checkout venv venv-check dependencies: ## steps of a pipeline, with unit-tests and data-quality

@@ -17,16 +17,16 @@ STEPS = {
     "Build Docker image": ["make docker", "make docker-archive"],
 }
 # a pipeline's machine knows nothing of the tests that start this one
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OPIS", "MAKE", "MFLAGS", "BUILD", "PYTHON", "DATA_", "BRANCH"))}
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OPIS", "MAKE", "MFLAGS", "BUILD", "PYTHON", "DATA_", "BRANCH", "TEST_"))}
 JAVA = {"JAVA_HOME": "/usr/lib/jvm/default-java", "JAVA_OPTS": "-Dfile.encoding=UTF-8 -XX:TieredStopAtLevel=1"}
 
 
 class Run:
-    def __init__(self, folder, *options, file=FILE, timeout=600):
+    def __init__(self, folder, *options, file=FILE, timeout=600, env=None):
         # a file beside the workspace: a long run can be watched
         log = folder.with_name(folder.name + ".log")
         with open(log, "w") as out:
-            done = subprocess.run(["groovy", ROOT / "tests/delivery/jenkins_mock.groovy", file, folder, *map(str, options)], stdout=out, stderr=subprocess.PIPE, text=True, timeout=timeout, env={**CLEAN, **JAVA})
+            done = subprocess.run(["groovy", ROOT / "tests/delivery/jenkins_mock.groovy", file, folder, *map(str, options)], stdout=out, stderr=subprocess.PIPE, text=True, timeout=timeout, env={**CLEAN, **JAVA, **(env or {})})
         self.status, self.err, self.text = done.returncode, done.stderr, log.read_text()
         self.events = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
 
