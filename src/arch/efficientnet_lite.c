@@ -43,62 +43,114 @@ static int grid(const vision *v, int height, int width, int *rows, int *columns)
   return 0;
 }
 
-/* The most floats that any stage's picture, and any stage's widened picture, take. */
-static size_t most_floats(const net *t, int height, int width)
+/* ---- forward ---- */
+
+/* What lies between the layers of a block is never whole: a strip of output rows goes through all of them while it is in the caches. */
+enum { STRIP = 64 * 1024 /* floats of a strip, about */ };
+
+static int strip_rows(size_t row)
 {
-  size_t most = 27 * (size_t)halved(height, 2) * (size_t)halved(width, 2);
-  int h = halved(height, 2), w = halved(width, 2);
-  for (int i = 0; i < t->n_blocks; i++) {
-    const mobile_block *b = &t->blocks[i];
-    size_t wide = (size_t)h * (size_t)w * (size_t)b->middle;
-    most = wide > most ? wide : most;
-    h = halved(h, b->stride);
-    w = halved(w, b->stride);
-    size_t out = (size_t)h * (size_t)w * (size_t)(b->out > b->middle ? b->out : b->middle);
-    most = out > most ? out : most;
-  }
-  return most;
+  return row < STRIP ? (int)(STRIP / row) : 1;
 }
 
-static int one_picture(const vision *v, nn_context *c, float *out, const float *pixels, int H, int W, float *x, float *wide, float *deep, arch_check check)
+/* Two pictures of a block's input or output, taken in turns, and the strips of a widened input and of a depthwise output. */
+typedef struct memory {
+  float *x, *y, *wide, *deep;
+} memory;
+
+static size_t larger(size_t a, size_t b)
+{
+  return a > b ? a : b;
+}
+
+static int memory_new(memory *m, const net *t, int height, int width)
+{
+  int h = halved(height, 2), w = halved(width, 2);
+  size_t picture = (size_t)h * (size_t)w * (size_t)t->stem_channels, wide = (size_t)strip_rows(27 * (size_t)w) * 27 * (size_t)w, deep = 0;
+  for (int i = 0; i < t->n_blocks; i++) {
+    const mobile_block *b = &t->blocks[i];
+    int ow = halved(w, b->stride), rows = strip_rows((size_t)ow * (size_t)b->middle);
+    wide = larger(wide, (size_t)((rows - 1) * b->stride + b->kernel) * (size_t)w * (size_t)b->middle);
+    deep = larger(deep, (size_t)rows * (size_t)ow * (size_t)b->middle);
+    h = halved(h, b->stride);
+    w = ow;
+    picture = larger(picture, (size_t)h * (size_t)w * (size_t)b->out);
+  }
+  m->x = malloc((2 * picture + wide + deep) * sizeof *m->x);
+  if (!m->x)
+    return error_nomem();
+  m->y = m->x + picture;
+  m->wide = m->y + picture;
+  m->deep = m->wide + wide;
+  return 0;
+}
+
+static void stem(const net *t, nn_context *c, const memory *m, const float *pixels, int H, int W, const nn_epilogue *e)
+{
+  const int h = halved(H, 2), w = halved(W, 2), top = pad_before(H, 3, 2), left = pad_before(W, 3, 2), rows = strip_rows(27 * (size_t)w);
+  for (int oy = 0; oy < h; oy += rows) {
+    int n = h - oy < rows ? h - oy : rows;
+    nn_im2col(c, m->wide, pixels, 3, H, W, 3, 3, 2, top - 2 * oy, left, n, w);
+    nn_linear_forward(c, t->stem, m->x + (size_t)oy * (size_t)w * (size_t)t->stem_channels, (size_t)t->stem_channels, m->wide, 27, (size_t)n * (size_t)w, e);
+  }
+}
+
+/* x [h, w, in] -> y [oh, ow, out]. Of a widened picture only the rows that a strip looks at are kept: those that the next one needs too go to the front. */
+static void mobile_forward(const mobile_block *b, nn_context *c, const memory *m, int h, int w, const nn_epilogue *clipped)
+{
+  const int oh = halved(h, b->stride), ow = halved(w, b->stride), top = pad_before(h, b->kernel, b->stride), left = pad_before(w, b->kernel, b->stride);
+  const size_t row = (size_t)w * (size_t)b->middle, out_row = (size_t)ow * (size_t)b->out;
+  const int rows = strip_rows((size_t)ow * (size_t)b->middle);
+  int kept = 0, end = 0; /* the rows of the widened picture that are there */
+  for (int oy = 0; oy < oh; oy += rows) {
+    const int n = oh - oy < rows ? oh - oy : rows, above = oy * b->stride - top, first = above > 0 ? above : 0;
+    const int below = above + (n - 1) * b->stride + b->kernel, last = below < h ? below : h;
+    const float *from = m->x + (size_t)first * row;
+    if (b->expand) {
+      memmove(m->wide, m->wide + (size_t)(first - kept) * row, (size_t)(end - first) * row * sizeof(float));
+      nn_linear_forward(c, b->expand, m->wide + (size_t)(end - first) * row, (size_t)b->middle, m->x + (size_t)end * (size_t)w * (size_t)b->in, (size_t)b->in,
+        (size_t)(last - end) * (size_t)w, clipped);
+      from = m->wide;
+      kept = first;
+      end = last;
+    }
+    nn_depthwise_forward(c, b->depthwise, m->deep, n, ow, from, last - first, w, first - above, left, NN_RELU6);
+    nn_epilogue e = {.residual = b->stride == 1 && b->in == b->out ? m->x + (size_t)oy * out_row : NULL, .ld_residual = (size_t)b->out};
+    nn_linear_forward(c, b->project, m->y + (size_t)oy * out_row, (size_t)b->out, m->deep, (size_t)b->middle, (size_t)n * (size_t)ow, &e);
+  }
+}
+
+static int one_picture(const vision *v, nn_context *c, float *out, const float *pixels, int H, int W, memory m, arch_check check)
 {
   const net *t = v->own;
-  nn_epilogue clipped = {.activation = NN_RELU6};
+  const nn_epilogue clipped = {.activation = NN_RELU6};
   int h = halved(H, 2), w = halved(W, 2);
-  nn_im2col(c, wide, pixels, 3, H, W, 3, 3, 2, pad_before(H, 3, 2), pad_before(W, 3, 2), h, w);
-  nn_linear_forward(c, t->stem, x, (size_t)t->stem_channels, wide, 27, (size_t)h * (size_t)w, &clipped);
+  stem(t, c, &m, pixels, H, W, &clipped);
   for (int i = 0; i < t->n_blocks; i++) {
     const mobile_block *b = &t->blocks[i];
     int code = check.ask ? check.ask(check.user) : 0;
     if (code < 0)
       return code;
-    const float *from = x;
-    if (b->expand) {
-      nn_linear_forward(c, b->expand, wide, (size_t)b->middle, x, (size_t)b->in, (size_t)h * (size_t)w, &clipped);
-      from = wide;
-    }
-    int oh = halved(h, b->stride), ow = halved(w, b->stride);
-    nn_depthwise_forward(c, b->depthwise, deep, oh, ow, from, h, w, pad_before(h, b->kernel, b->stride), pad_before(w, b->kernel, b->stride), NN_RELU6);
-    nn_epilogue e = {.residual = b->stride == 1 && b->in == b->out ? x : NULL, .ld_residual = (size_t)b->out};
-    nn_linear_forward(c, b->project, x, (size_t)b->out, deep, (size_t)b->middle, (size_t)oh * (size_t)ow, &e);
-    h = oh;
-    w = ow;
+    mobile_forward(b, c, &m, h, w, &clipped);
+    float *done = m.y;
+    m.y = m.x;
+    m.x = done;
+    h = halved(h, b->stride);
+    w = halved(w, b->stride);
   }
-  nn_linear_forward(c, t->head, out, (size_t)v->hidden, x, (size_t)t->blocks[t->n_blocks - 1].out, (size_t)h * (size_t)w, &clipped);
+  nn_linear_forward(c, t->head, out, (size_t)v->hidden, m.x, (size_t)t->blocks[t->n_blocks - 1].out, (size_t)h * (size_t)w, &clipped);
   return nn_context_check(c);
 }
 
 static int forward(const vision *v, nn_context *c, float *out, const float *pixels, size_t pictures, int height, int width, arch_check check)
 {
   int rows, columns, code = grid(v, height, width, &rows, &columns);
-  size_t most = most_floats(v->own, height, width);
-  float *memory = malloc(3 * most * sizeof *memory);
-  if (!memory)
-    return error_nomem();
+  memory m = {0};
+  if (code < 0 || (code = memory_new(&m, v->own, height, width)) < 0)
+    return code;
   for (size_t p = 0; p < pictures && code == 0; p++)
-    code = one_picture(v, c, out + p * (size_t)rows * (size_t)columns * (size_t)v->hidden, pixels + p * 3 * (size_t)height * (size_t)width, height, width, memory, memory + most,
-      memory + 2 * most, check);
-  free(memory);
+    code = one_picture(v, c, out + p * (size_t)rows * (size_t)columns * (size_t)v->hidden, pixels + p * 3 * (size_t)height * (size_t)width, height, width, m, check);
+  free(m.x);
   return code;
 }
 

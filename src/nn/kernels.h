@@ -53,6 +53,20 @@ typedef struct nn_product {
 /* Settles clamped, low and high from the epilogue. */
 void nn_product_clamp(nn_product *p);
 
+/* A depthwise convolution of pictures [H, W, C] to [rows, OW, C], and the part of it that is asked for: some rows, some channels. */
+typedef struct nn_convolution {
+  const nn_depthwise *d;
+  float *y;
+  const float *x;
+  int OW, H, W, pad_top, pad_left;
+  nn_activation activation;
+} nn_convolution;
+
+typedef struct nn_places {
+  int row_begin, row_end;
+  int channel_begin, channel_end;
+} nn_places;
+
 typedef struct nn_kernels {
   const char *name;
   void (*linear_f32)(const nn_product *p, nn_tile t);
@@ -67,8 +81,7 @@ typedef struct nn_kernels {
   float (*sum_exp)(const float *x, size_t n, float max);                                                   /* sum of exp(x - max) */
   void (*layer_norm)(float *y, const float *x, size_t N, const float *gain, const float *bias, float eps); /* one row */
   void (*activate)(float *x, size_t n, nn_activation a);
-  /* One row of output places [OW, C] at height oy. */
-  void (*depthwise)(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a);
+  void (*depthwise)(const nn_convolution *v, nn_places t);
 } nn_kernels;
 
 extern const nn_kernels nn_kernels_generic;

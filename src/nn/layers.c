@@ -96,29 +96,31 @@ int nn_depthwise_pack(nn_depthwise **out, arena *a, const tensor *weight, const 
   return 0;
 }
 
+enum { CHANNELS_PER_TILE = NN_PANEL, ROWS_PER_TILE = 32 };
+
 typedef struct depthwise_job {
   const nn_kernels *k;
-  const nn_depthwise *d;
-  float *y;
-  const float *x;
-  int OW, H, W, pad_top, pad_left;
-  nn_activation activation;
+  nn_convolution v;
+  int OH;
+  size_t row_tiles;
 } depthwise_job;
 
 static void run_depthwise(void *user, size_t begin, size_t end, int thread)
 {
   const depthwise_job *j = user;
   (void)thread;
-  for (size_t oy = begin; oy < end; oy++)
-    j->k->depthwise(j->d, j->y + oy * (size_t)j->OW * (size_t)j->d->C, j->OW, j->x, j->H, j->W, (int)oy, j->pad_top, j->pad_left, j->activation);
+  for (size_t i = begin; i < end; i++) {
+    int c = (int)(i / j->row_tiles) * CHANNELS_PER_TILE, row = (int)(i % j->row_tiles) * ROWS_PER_TILE, C = j->v.d->C;
+    j->k->depthwise(&j->v, (nn_places){row, row + ROWS_PER_TILE < j->OH ? row + ROWS_PER_TILE : j->OH, c, c + CHANNELS_PER_TILE < C ? c + CHANNELS_PER_TILE : C});
+  }
 }
 
 void nn_depthwise_forward(nn_context *c, const nn_depthwise *d, float *y, int OH, int OW, const float *x, int H, int W, int pad_top, int pad_left, nn_activation activation)
 {
-  depthwise_job j = {c->k, d, y, x, OW, H, W, pad_top, pad_left, activation};
-  size_t work = (size_t)OW * (size_t)d->C * (size_t)d->k * (size_t)d->k;
-  c->work.f32 += 2.0 * OH * (double)work;
-  pool_for(c->threads, (size_t)OH, 1 + 65536 / (work + 1), run_depthwise, &j);
+  depthwise_job j = {c->k, {d, y, x, OW, H, W, pad_top, pad_left, activation}, OH, (size_t)(OH + ROWS_PER_TILE - 1) / ROWS_PER_TILE};
+  size_t work = (size_t)ROWS_PER_TILE * (size_t)OW * CHANNELS_PER_TILE * (size_t)d->k * (size_t)d->k;
+  c->work.f32 += 2.0 * OH * OW * d->C * d->k * d->k;
+  pool_for(c->threads, (size_t)(d->C + CHANNELS_PER_TILE - 1) / CHANNELS_PER_TILE * j.row_tiles, 1 + 65536 / (work + 1), run_depthwise, &j);
 }
 
 typedef struct patches_job {

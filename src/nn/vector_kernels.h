@@ -396,55 +396,88 @@ static void layer_norm(float *y, const float *x, size_t N, const float *gain, co
 
 /* ---- depthwise ---- */
 
-/* VW channels (n of them, where the last are fewer) along a row of output places, with the k x k weights kept in registers; the taps outside the picture are left out. */
-INLINE void depthwise_channels(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a, size_t n, const int k)
+/* VW channels of a patch of the picture, zeros where it ends, stand close together; PLACES x PLACES outputs (half as many with a stride of 2) come from it, TOGETHER side by side at a time. */
+enum { PLACES = 16, TOGETHER = 8, PATCH = PLACES + 4 };
+
+/* n <= VW channels of rows y0.. and columns x0.. */
+INLINE void patch_load(float *patch, const nn_convolution *v, int c, size_t n, int y0, int x0, int rows, int columns)
 {
-  const size_t C = (size_t)d->C;
-  const int y0 = oy * d->stride - pad_top;
-  const bool tail = n < VW;
-  vf weight[25], bias = tail ? vf_load_n(d->bias, n) : vf_load(d->bias);
-  EACH (i, k * k)
-    weight[i] = tail ? vf_load_n(d->weight + (size_t)i * C, n) : vf_load(d->weight + (size_t)i * C);
-  for (int ox = 0; ox < OW; ox++, y += C) {
-    const int x0 = ox * d->stride - pad_left;
-    vf acc = bias;
-    if (!tail && y0 >= 0 && y0 + k <= H && x0 >= 0 && x0 + k <= W) {
-      const float *from = x + ((size_t)y0 * (size_t)W + (size_t)x0) * C;
-      EACH (ky, k)
-        EACH (kx, k)
-          acc = vf_fma(vf_load(from + ((size_t)ky * (size_t)W + (size_t)kx) * C), weight[ky * k + kx], acc);
-    } else {
-      EACH (ky, k)
-        EACH (kx, k)
-          if (y0 + ky >= 0 && y0 + ky < H && x0 + kx >= 0 && x0 + kx < W) {
-            const float *from = x + ((size_t)(y0 + ky) * (size_t)W + (size_t)(x0 + kx)) * C;
-            acc = vf_fma(tail ? vf_load_n(from, n) : vf_load(from), weight[ky * k + kx], acc);
-          }
-    }
-    acc = vactivate(acc, a);
-    if (tail)
-      vf_store_n(y, acc, n);
-    else
-      vf_store(y, acc);
+  const size_t C = (size_t)v->d->C;
+  for (int i = 0; i < rows; i++, patch += PATCH * VW) {
+    const int first = x0 < 0 ? -x0 : 0, end = v->W - x0 < columns ? v->W - x0 : columns;
+    const bool inside = y0 + i >= 0 && y0 + i < v->H;
+    for (int x = 0; x < columns; x++)
+      if (!inside || x < first || x >= end)
+        vf_store(patch + x * VW, vf_zero());
+      else {
+        const float *from = v->x + ((size_t)(y0 + i) * (size_t)v->W + (size_t)(x0 + x)) * C + c;
+        vf_store(patch + x * VW, n < VW ? vf_load_n(from, n) : vf_load(from));
+      }
   }
 }
 
-static void depthwise(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a)
+/* One patch's outputs: rows x columns of them from y on. */
+INLINE void patch_convolve(const nn_convolution *v, float *y, const float *patch, const float *weight, vf bias, size_t n, int rows, int columns, const int k, const int stride)
 {
-  size_t C = (size_t)d->C;
-  if (d->k != 3 && d->k != 5) {
-    nn_kernels_generic.depthwise(d, y, OW, x, H, W, oy, pad_top, pad_left, a);
-    return;
+  const size_t C = (size_t)v->d->C;
+  for (int oy = 0; oy < rows; oy++, y += (size_t)v->OW * C, patch += stride * PATCH * VW)
+    for (int ox = 0; ox < columns; ox += TOGETHER) {
+      const float *from = patch + ox * stride * VW, *w = weight;
+      vf acc[TOGETHER];
+      EACH (i, TOGETHER)
+        acc[i] = bias;
+      EACH (ky, k)
+        EACH (kx, k) {
+          vf one = vf_load(w);
+          w += VW;
+          EACH (i, TOGETHER)
+            acc[i] = vf_fma(vf_load(from + (ky * PATCH + i * stride + kx) * VW), one, acc[i]);
+        }
+      EACH (i, TOGETHER)
+        if (ox + i < columns) {
+          vf out = vactivate(acc[i], v->activation);
+          float *to = y + (size_t)(ox + i) * C;
+          if (n < VW)
+            vf_store_n(to, out, n);
+          else
+            vf_store(to, out);
+        }
+    }
+}
+
+INLINE void depthwise_of(const nn_convolution *v, nn_places t, const int k, const int stride)
+{
+  const nn_depthwise *d = v->d;
+  const int side = PLACES / stride;
+  _Alignas(64) float patch[PATCH * PATCH * VW], weight[25 * VW];
+  memset(patch, 0, sizeof patch); /* places beyond the last column are computed with what stands there, and not stored */
+  for (int c = t.channel_begin; c < t.channel_end; c += VW) {
+    const size_t n = t.channel_end - c < VW ? (size_t)(t.channel_end - c) : VW;
+    for (int i = 0; i < k * k; i++)
+      vf_store(weight + i * VW, vf_load_n(d->weight + (size_t)i * (size_t)d->C + (size_t)c, n));
+    const vf bias = vf_load_n(d->bias + c, n);
+    for (int oy = t.row_begin; oy < t.row_end; oy += side)
+      for (int ox = 0; ox < v->OW; ox += side) {
+        const int rows = t.row_end - oy < side ? t.row_end - oy : side, columns = v->OW - ox < side ? v->OW - ox : side;
+        patch_load(patch, v, c, n, oy * stride - v->pad_top, ox * stride - v->pad_left, (rows - 1) * stride + k, (columns - 1) * stride + k);
+        patch_convolve(v, v->y + ((size_t)oy * (size_t)v->OW + (size_t)ox) * (size_t)d->C + c, patch, weight, bias, n, rows, columns, k, stride);
+      }
   }
-  for (size_t c = 0; c < C; c += VW) {
-    nn_depthwise part = *d; /* its channels from c on */
-    part.weight += c;
-    part.bias += c;
-    if (d->k == 3)
-      depthwise_channels(&part, y + c, OW, x + c, H, W, oy, pad_top, pad_left, a, C - c < VW ? C - c : VW, 3);
-    else
-      depthwise_channels(&part, y + c, OW, x + c, H, W, oy, pad_top, pad_left, a, C - c < VW ? C - c : VW, 5);
-  }
+}
+
+static void depthwise(const nn_convolution *v, nn_places t)
+{
+  const int k = v->d->k, stride = v->d->stride;
+  if (k == 3 && stride == 1)
+    depthwise_of(v, t, 3, 1);
+  else if (k == 3 && stride == 2)
+    depthwise_of(v, t, 3, 2);
+  else if (k == 5 && stride == 1)
+    depthwise_of(v, t, 5, 1);
+  else if (k == 5 && stride == 2)
+    depthwise_of(v, t, 5, 2);
+  else
+    nn_kernels_generic.depthwise(v, t);
 }
 
 #ifdef MATRICES

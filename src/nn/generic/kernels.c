@@ -155,26 +155,29 @@ static void activate(float *x, size_t n, nn_activation a)
     x[i] = activated(x[i], a);
 }
 
-static void depthwise(const nn_depthwise *d, float *y, int OW, const float *x, int H, int W, int oy, int pad_top, int pad_left, nn_activation a)
+static void depthwise(const nn_convolution *v, nn_places t)
 {
-  size_t C = (size_t)d->C;
-  for (int ox = 0; ox < OW; ox++, y += C) {
-    memcpy(y, d->bias, C * sizeof *y);
-    for (int ky = 0; ky < d->k; ky++) {
-      int iy = oy * d->stride + ky - pad_top;
-      if (iy < 0 || iy >= H)
-        continue;
-      for (int kx = 0; kx < d->k; kx++) {
-        int ix = ox * d->stride + kx - pad_left;
-        if (ix < 0 || ix >= W)
+  const nn_depthwise *d = v->d;
+  const size_t C = (size_t)d->C, n = (size_t)(t.channel_end - t.channel_begin);
+  for (int oy = t.row_begin; oy < t.row_end; oy++)
+    for (int ox = 0; ox < v->OW; ox++) {
+      float *y = v->y + ((size_t)oy * (size_t)v->OW + (size_t)ox) * C + t.channel_begin;
+      memcpy(y, d->bias + t.channel_begin, n * sizeof *y);
+      for (int ky = 0; ky < d->k; ky++) {
+        int iy = oy * d->stride + ky - v->pad_top;
+        if (iy < 0 || iy >= v->H)
           continue;
-        const float *from = x + ((size_t)iy * (size_t)W + (size_t)ix) * C, *w = d->weight + (size_t)(ky * d->k + kx) * C;
-        for (size_t c = 0; c < C; c++)
-          y[c] = fmaf(from[c], w[c], y[c]);
+        for (int kx = 0; kx < d->k; kx++) {
+          int ix = ox * d->stride + kx - v->pad_left;
+          if (ix < 0 || ix >= v->W)
+            continue;
+          const float *from = v->x + ((size_t)iy * (size_t)v->W + (size_t)ix) * C + t.channel_begin, *w = d->weight + (size_t)(ky * d->k + kx) * C + t.channel_begin;
+          for (size_t c = 0; c < n; c++)
+            y[c] = fmaf(from[c], w[c], y[c]);
+        }
       }
+      activate(y, n, v->activation);
     }
-    activate(y, C, a);
-  }
 }
 
 const nn_kernels nn_kernels_generic = {
