@@ -107,6 +107,8 @@ static void mobile_forward(const mobile_block *b, nn_context *c, const memory *m
     const int below = above + (n - 1) * b->stride + b->kernel, last = below < h ? below : h;
     const float *from = m->x + (size_t)first * row;
     if (b->expand) {
+      if (end < first) /* steps longer than the kernel */
+        kept = end = first;
       memmove(m->wide, m->wide + (size_t)(first - kept) * row, (size_t)(end - first) * row * sizeof(float));
       nn_linear_forward(c, b->expand, m->wide + (size_t)(end - first) * row, (size_t)b->middle, m->x + (size_t)end * (size_t)w * (size_t)b->in, (size_t)b->in,
         (size_t)(last - end) * (size_t)w, clipped);

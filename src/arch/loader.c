@@ -184,7 +184,7 @@ norm loader_norm(loader *l, int64_t n, float eps, const char *format, ...)
 
 nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefix, const char *parts)
 {
-  enum { MAX_PARTS = 4 };
+  enum { MAX_PARTS = 4, WIDE_LAYER = 512 };
   nn_linear_source sources[MAX_PARTS];
   int n = 0;
   bool q8 = l->precision == OPIS_PRECISION_Q8;
@@ -214,7 +214,7 @@ nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefi
     part += length + 1;
   }
   nn_linear *out;
-  int code = nn_linear_pack(&out, l->memory, sources, n, !q8 ? NN_F32 : shape.wide ? NN_Q8_WIDE : NN_Q8);
+  int code = nn_linear_pack(&out, l->memory, sources, n, !q8 ? NN_F32 : shape.wide && shape.N >= WIDE_LAYER ? NN_Q8_WIDE : NN_Q8);
   if (code < 0) {
     fail(l, code);
     return NULL;

@@ -38,7 +38,7 @@ const float *loader_vector(loader *l, int64_t n, const char *format, ...) __attr
 typedef struct loader_linear {
   int64_t N, K; /* of each part */
   bool conv1d;
-  bool wide; /* its rows come by the hundred: a layer of an encoder */
+  bool wide; /* its rows come by the hundred, as an encoder's; heeded in large layers, so that small models give the same bits on every processor */
   int bias;
   int64_t first_row, rows; /* 0, 0: all */
 } loader_linear;

@@ -40,12 +40,6 @@ static void output_layer(loader *l, text_decoder *d, const char *head, bool tied
     l->parameters += (uint64_t)d->vocab * (uint64_t)d->o.hidden;
 }
 
-/* Whether keys and values of a picture are a layer whose rows come by the hundred. A small decoder's are few, and keep the same bits on every processor. */
-static bool wide_cross(int64_t hidden)
-{
-  return hidden >= 512;
-}
-
 /* ---- GPT-2 ---- */
 
 static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *prefix, int i, float eps)
@@ -58,7 +52,7 @@ static void gpt2_block(loader *l, const text_decoder *d, block *b, const char *p
   b->out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .conv1d = true, .bias = 1}, below, "attn.c_proj");
   b->norm_cross = loader_norm(l, h, eps, "%sln_cross_attn", below);
   b->cross_q = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .conv1d = true, .bias = 1}, below, "crossattention.q_attn");
-  b->cross_kv = loader_linear_stack(l, (loader_linear){.N = 2 * h, .K = h, .conv1d = true, .wide = wide_cross(h), .bias = 1}, below, "crossattention.c_attn");
+  b->cross_kv = loader_linear_stack(l, (loader_linear){.N = 2 * h, .K = h, .conv1d = true, .wide = true, .bias = 1}, below, "crossattention.c_attn");
   b->cross_out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .conv1d = true, .bias = 1}, below, "crossattention.c_proj");
   b->norm2 = loader_norm(l, h, eps, "%sln_2", below);
   b->fc1 = loader_linear_stack(l, (loader_linear){.N = w, .K = h, .conv1d = true, .bias = 1}, below, "mlp.c_fc");
@@ -103,8 +97,7 @@ static void bert_block(loader *l, const text_decoder *d, block *b, const char *p
   b->norm1 = loader_norm(l, h, eps, "%sattention.output.LayerNorm", below);
   if (encoder_hidden) {
     b->cross_q = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, "crossattention.self.query");
-    b->cross_kv =
-      loader_linear_stack(l, (loader_linear){.N = h, .K = encoder_hidden, .wide = wide_cross(h), .bias = 1}, below, "crossattention.self.key|crossattention.self.value");
+    b->cross_kv = loader_linear_stack(l, (loader_linear){.N = h, .K = encoder_hidden, .wide = true, .bias = 1}, below, "crossattention.self.key|crossattention.self.value");
     b->cross_out = loader_linear_stack(l, (loader_linear){.N = h, .K = h, .bias = 1}, below, "crossattention.output.dense");
     b->norm_cross = loader_norm(l, h, eps, "%scrossattention.output.LayerNorm", below);
   }
