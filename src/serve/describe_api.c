@@ -96,7 +96,11 @@ static int read_form(job **out, request *r)
       j->pictures[n++].name = p->filename;
       p->filename = NULL;
     } else {
-      char *value = strndup(p->data, p->size);
+      char *value = malloc(p->size + 1);
+      if (value) {
+        memcpy(value, p->data, p->size);
+        value[p->size] = '\0';
+      }
       status = value ? params_set(&j->params, p->name, value, p->size) : error_nomem();
       free(value);
     }

@@ -324,7 +324,7 @@ def test_random_and_mutated_requests(tmp_path):
         many(8, send)
         assert s.process.poll() is None and s.get('/healthz').status == 200
         assert s.describe(('image', 'x.png', png())).status == 200
-        assert memory[-1] - memory[0] < 8 << 20, memory
+        assert memory[-1] - memory[1] < 8 << 20, memory  # the first thousand fill what sanitizers and allocators keep
         after = {os.path.join(root, f) for root, _, files in os.walk(tmp_path) for f in files}
         assert {os.path.basename(f).split('-')[0] for f in after} == {'h.sqlite'}
         time.sleep(0.5)
