@@ -277,10 +277,13 @@ static bool check(request *r, const char *version, reply *out)
   return true;
 }
 
+/* Called without r->lock: libmicrohttpd takes locks of its own, which it also holds when it asks read_stream for bytes. What the answer is does not change any more. */
 static enum MHD_Result send_reply(request *r)
 {
-  struct MHD_Response *response = r->streaming ? reply_make_stream(r) : reply_make(r, &r->reply);
+  pthread_mutex_lock(&r->lock);
   r->phase = PHASE_REPLYING;
+  pthread_mutex_unlock(&r->lock);
+  struct MHD_Response *response = r->streaming ? reply_make_stream(r) : reply_make(r, &r->reply);
   r->status = r->streaming ? 200 : r->reply.status;
   if (!r->streaming)
     r->sent = r->reply.size;
@@ -329,17 +332,13 @@ enum MHD_Result request_handle(
   if (begins)
     r->route->handle(r);
   pthread_mutex_lock(&r->lock);
-  enum MHD_Result result = MHD_YES;
-  if (r->aborted)
-    result = MHD_NO;
-  else if (r->have_reply || r->streaming)
-    result = send_reply(r);
-  else {
+  bool gone = r->aborted, answered = r->have_reply || r->streaming;
+  if (!gone && !answered) {
     r->suspended = true;
     mhd.MHD_suspend_connection(r->mhd);
   }
   pthread_mutex_unlock(&r->lock);
-  return result;
+  return gone ? MHD_NO : answered ? send_reply(r) : MHD_YES;
 }
 
 void request_completed(void *user, struct MHD_Connection *mhd_connection, void **state, enum MHD_RequestTerminationCode why)

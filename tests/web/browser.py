@@ -107,7 +107,7 @@ class Browser:
 
     def write(self, selector, text):
         e = self.find(selector)
-        self.http('POST', '/element/%s/clear' % e, {})
+        self.run('arguments[0].focus(); arguments[0].select()', e)
         self.http('POST', '/element/%s/value' % e, {'text': text})
 
     def choose(self, *paths):

@@ -18,7 +18,7 @@ CAT, ROCKET, COFFEE, ASTRONAUT = (os.path.join(EXAMPLES, n + '.jpg') for n in ('
 SCREENS = os.path.join(os.path.dirname(OPIS), 'results', 'screens')
 WORDS = 'a small picture with nothing on it'
 DONE = "document.querySelectorAll('.card').length === %d && !document.querySelector('.card[aria-busy=true]')"
-FOCUS = "(() => { const e = document.activeElement; return e.id || e.dataset.word || e.dataset.language || e.className || e.tagName; })()"
+FOCUS = "(() => { const e = document.activeElement; return e.id || e.dataset.name || e.dataset.word || e.dataset.language || e.className || e.tagName; })()"
 
 
 def browser_of(languages, downloads):
@@ -241,7 +241,7 @@ def test_keyboard_only(page, files):
     for _ in range(8):
         page.keys('Tab')
         path.append(page.value(FOCUS))
-    assert path == ['save-json', 'save-csv', 'clear', 'word', 'copy', 'remove', 'word', 'copy'], path
+    assert path == ['save-json', 'save-csv', 'clear', 'word', 'copy', 'again', 'icon away', 'word'], path
     for _ in range(4):
         page.keys('Tab', held='Shift')
     assert page.value(FOCUS) == 'word' and heat(page) == 0
@@ -259,7 +259,7 @@ def test_keyboard_only(page, files):
     page.keys('Enter')
     page.until("document.getElementById('live').textContent === 'Copied'")
     assert page.clipboard() == WORDS
-    page.keys('Tab')
+    page.keys('Tab', 'Tab')
     page.keys('Space')
     assert page.texts('.meta .name') == ['b.png'] and page.value("document.activeElement.classList.contains('card')"), 'the focus is lost with the card'
 
@@ -288,6 +288,37 @@ def downloaded(folder, name):
         text = f.read()
     os.remove(path)
     return text
+
+
+def test_settings_are_remembered_and_kept_within_bounds(page):
+    for field, typed, kept in (('#beams', '3', '3'), ('#length', '9999', '256'), ('#beams', '0', '1'), ('#beams', '2.4', '2')):
+        page.write(field, typed)
+        page.keys('Tab')
+        assert page.run('return document.querySelector(arguments[0]).value', field) == kept
+    page.run("const m = document.getElementById('model'); m.value = 'second'; m.dispatchEvent(new Event('change', {bubbles: true}))")
+    page.http('POST', '/refresh', {})
+    page.until("document.documentElement.dataset.ready === 'yes'")
+    assert page.value("['model', 'beams', 'length'].map((id) => document.getElementById(id).value)") == ['second', '2', '256'] and page.text('#model-name') == 'second'
+
+
+def test_described_again_with_other_settings(page):
+    page.choose(CAT)
+    page.until(DONE % 1)
+    assert page.count('.candidates li') == 4
+    page.write('#beams', '2')
+    page.click('[data-word=again]')
+    page.until(DONE % 1 + " && document.querySelectorAll('.candidates li').length === 2")
+    assert page.text('.description') == WORDS and page.count('.card') == 1 and page.count('.word') == 7
+
+
+def test_the_whole_page_takes_a_drop(page):
+    """Wherever the page is scrolled to, and it says so while files hang over it."""
+    assert page.value("document.getElementById('veil').hidden")
+    page.drop('footer', CAT, release=False)
+    assert page.text('#veil') == 'Let go to describe'
+    page.drop('footer', CAT)
+    page.until(DONE % 1)
+    assert page.value("document.getElementById('veil').hidden") and page.text('.description') == WORDS
 
 
 def test_download_json_and_csv(page, downloads, files):

@@ -77,10 +77,23 @@ const make = (tag, className, text) => {
   if (text !== undefined) e.textContent = text;
   return e;
 };
-const button = (name, action) => {
-  const b = make('button', 'button small', word(name));
+const ICONS = {
+  copy: '<rect class="line" x="8" y="8" width="12" height="12" rx="2.5"/><path class="line" d="M16 8V6.500A2.500 2.500 0 0 0 13.500 4h-7A2.500 2.500 0 0 0 4 6.500v7A2.500 2.500 0 0 0 6.500 16H8"/>',
+  again: '<path class="line" d="M20 12a8 8 0 1 1-2.600-5.900M20 3.500V8h-4.500"/>',
+  remove: '<path class="line" d="M6 6l12 12M18 6 6 18"/>',
+  picture: '<rect class="line" x="3" y="4" width="18" height="16" rx="2"/><path class="line" d="m4 17 5-5 4 3 3-4 4 5"/>',
+};
+const icon = (name) => {
+  const t = make('span', 'sign');
+  t.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
+  return t;
+};
+const button = (name, sign, action) => {
+  const b = make('button', 'button small'), label = make('span', '', word(name));
   b.type = 'button';
-  b.dataset.word = name;
+  b.dataset.name = name;
+  label.dataset.word = name;
+  b.append(icon(sign), label);
   b.addEventListener('click', action);
   return b;
 };
@@ -106,7 +119,10 @@ class Card {
     this.image.addEventListener('error', () => { this.blind = make('p', 'no-preview'); this.frame.replaceWith(this.blind); this.nameBlind(); });
     this.heat = make('canvas');
     this.heat.setAttribute('aria-hidden', 'true');
-    this.frame.append(this.image, this.heat);
+    this.tag = make('span', 'tag');
+    this.tag.setAttribute('aria-hidden', 'true');
+    this.tag.lang = 'en';
+    this.frame.append(this.image, this.heat, this.tag);
     figure.append(this.frame);
     const name = make('span', 'name', this.name);
     name.id = `name-${this.id}`;
@@ -121,16 +137,19 @@ class Card {
     this.bar.append(make('div'));
     this.extra = make('div', 'extra');
     this.tools = make('div', 'actions');
-    this.tools.append(button('remove', () => this.remove()));
-    body.append(meta, this.label, this.text, this.status, this.bar, this.extra, this.tools);
-    this.root.append(figure, body);
-    this.say('waiting');
+    this.away = make('button', 'icon away');
+    this.away.type = 'button';
+    this.away.append(icon('remove'));
+    this.away.addEventListener('click', () => this.remove());
+    body.append(meta, this.label, this.text, this.status, this.bar, this.tools, this.extra);
+    this.root.append(figure, body, this.away);
+    this.render();
   }
 
   /* The browser cannot show the picture: what stands in its place. */
   nameBlind() {
     if (!this.blind) return;
-    this.blind.innerHTML = '<svg viewBox="0 0 24 24" aria-hidden="true"><rect class="line" x="3" y="4" width="18" height="16" rx="2"/><path class="line" d="m4 17 5-5 4 3 3-4 4 5"/></svg>';
+    this.blind.replaceChildren(icon('picture'));
     if (!this.error) this.blind.append(make('span', '', word('noPreview')));
   }
 
@@ -155,8 +174,8 @@ class Card {
     this.error = null;
     this.say('done');
     this.render();
-    past.add({ ...result, path: this.name }, this.thumb());
     $('live').textContent = word('describedAs', this.name, result.description);
+    setTimeout(() => past.add({ ...result, path: this.name }, this.thumb())); /* behind the words */
   }
 
   fail(error) {
@@ -176,7 +195,8 @@ class Card {
     this.label.hidden = this.text.hidden = Boolean(this.error);
     if (this.error) this.renderError();
     if (this.result) this.renderResult();
-    this.tools.append(button('remove', () => this.remove()));
+    this.away.title = word('remove');
+    this.away.setAttribute('aria-label', `${word('remove')}: ${this.name}`);
     this.say(this.state, this.part);
   }
 
@@ -184,8 +204,9 @@ class Card {
     const problem = make('p', 'problem', errorWord(this.error.code));
     problem.setAttribute('role', 'alert');
     if (this.error.message) problem.append(make('small', '', this.error.message));
-    this.extra.append(problem);
-    this.tools.append(button('retry', () => { this.error = null; this.text.textContent = ''; this.say('waiting'); this.render(); schedule(); }));
+    const retry = make('div', 'actions');
+    retry.append(button('retry', 'again', () => this.again()));
+    this.extra.append(problem, retry);
   }
 
   renderResult() {
@@ -193,7 +214,21 @@ class Card {
     this.facts.textContent = `${word('size', r.width, r.height)} · ${word('seconds', seconds.toLocaleString(language(), { maximumSignificantDigits: 2 }))}`;
     this.renderWords(r);
     if (r.candidates.length > 1) this.renderCandidates(r.candidates);
-    this.tools.append(button('copy', (e) => this.copy(e.currentTarget)));
+    this.tools.append(button('copy', 'copy', (e) => this.copy(e.currentTarget)), button('again', 'again', () => this.again()));
+  }
+
+  /* Once more, with the settings of now. */
+  again() {
+    this.error = this.result = this.pinned = null;
+    this.heat.classList.remove('on');
+    this.tag.classList.remove('on');
+    this.text.replaceChildren();
+    this.text.removeAttribute('role');
+    this.text.removeAttribute('aria-label');
+    this.say('waiting');
+    this.render();
+    this.root.focus();
+    schedule();
   }
 
   renderWords(r) {
@@ -224,6 +259,8 @@ class Card {
     const on = Boolean(w) && this.image.naturalWidth > 0;
     if (on) draw(this.heat, this.image, w.sums, attention.width, attention.height);
     this.heat.classList.toggle('on', on);
+    this.tag.classList.toggle('on', on);
+    if (on) this.tag.textContent = w.text;
   }
 
   pin(w, span, attention) {
@@ -256,7 +293,7 @@ class Card {
       meter.max = 1;
       meter.value = Math.min(1, Math.exp(c.score) / best || 0);
       meter.setAttribute('aria-label', word('score'));
-      li.append(text, make('span', 'score', c.score.toLocaleString(language(), { minimumFractionDigits: 3, maximumFractionDigits: 3 })), meter);
+      li.append(text, meter, make('span', 'score', c.score.toLocaleString(language(), { minimumFractionDigits: 3, maximumFractionDigits: 3 }).replace('-', '−')));
       list.append(li);
     }
     this.extra.append(heading, list);
@@ -273,8 +310,8 @@ class Card {
       document.execCommand('copy');
       t.remove();
     }
-    b.textContent = $('live').textContent = word('copied');
-    setTimeout(() => { b.textContent = word('copy'); }, 1500);
+    b.lastChild.textContent = $('live').textContent = word('copied');
+    setTimeout(() => { b.lastChild.textContent = word('copy'); }, 1500);
   }
 
   thumb() {
@@ -441,6 +478,7 @@ function listen() {
     depth += type === 'dragenter' ? 1 : type === 'dragleave' ? -1 : 0;
     if (type === 'drop') { depth = 0; add(named(e.dataTransfer.files)); }
     drop.classList.toggle('over', depth > 0);
+    $('veil').hidden = depth <= 0;
   });
   document.addEventListener('paste', (e) => {
     const files = [...(e.clipboardData ? e.clipboardData.files : [])];
@@ -457,11 +495,29 @@ function listen() {
   $('clear').addEventListener('click', () => { while (cards.length) cards[0].remove(); });
   $('theme').addEventListener('click', turnTheme);
   $('model').addEventListener('change', nameModel);
+  for (const id of ['model', 'beams', 'length']) $(id).addEventListener('change', remember);
   for (const b of document.querySelectorAll('[data-language]')) b.addEventListener('click', () => {
     try { localStorage.setItem('opis.language', b.dataset.language); } catch { /* for this page only, then */ }
     applyLanguage(b.dataset.language);
   });
   dark.addEventListener('change', () => { applyTheme(); nameTheme(); });
+}
+
+/* The choice of model, beams and length outlives the page. */
+function remember() {
+  for (const id of ['beams', 'length']) {
+    const e = $(id), n = Math.round(Number(e.value));
+    e.value = Number.isFinite(n) && e.value !== '' ? Math.min(Number(e.max), Math.max(Number(e.min), n)) : e.defaultValue;
+  }
+  try { localStorage.setItem('opis.settings', JSON.stringify({ model: $('model').value, beams: $('beams').value, length: $('length').value })); } catch { /* for this page only, then */ }
+}
+
+function recall() {
+  let stored = null;
+  try { stored = JSON.parse(localStorage.getItem('opis.settings')); } catch { /* the usual ones */ }
+  if (!stored) return;
+  if (models.some((m) => m.id === stored.model)) $('model').value = stored.model;
+  for (const id of ['beams', 'length']) if (Number(stored[id]) >= Number($(id).min) && Number(stored[id]) <= Number($(id).max)) $(id).value = stored[id];
 }
 
 function nameModel() {
@@ -492,6 +548,7 @@ async function loadModels() {
   banner('');
   $('model').replaceChildren(...models.map((m) => new Option(m.id, m.id)));
   $('model').disabled = models.length < 2;
+  recall();
   nameModel();
 }
 

@@ -43,7 +43,7 @@ function item(entry) {
   p.textContent = entry.description;
   p.lang = 'en';
   when.className = 'when';
-  when.textContent = [entry.path, new Date(entry.time * 1000).toLocaleString(language(), { dateStyle: 'medium', timeStyle: 'short' })].filter(Boolean).join(' · ');
+  when.textContent = [entry.path, new Date(entry.time * 1000).toLocaleString(language(), { day: 'numeric', month: 'short', year: new Date(entry.time * 1000).getFullYear() === new Date().getFullYear() ? undefined : 'numeric', hour: '2-digit', minute: '2-digit' })].filter(Boolean).join(' · ');
   text.append(p, when);
   remove.type = 'button';
   remove.className = 'icon';

@@ -1,16 +1,16 @@
 /* What the page says, in Russian and English. */
 const ru = {
   skip: 'К загрузке изображения', title: 'Описание изображения с помощью модели', upload: 'Загрузите изображение для описания',
-  hint: (size) => `Перетащите сюда, выберите или вставьте из буфера. JPEG, PNG, WebP, GIF, HEIC, TIFF, BMP — до ${size}`,
+  hint: (size) => `Перетащите сюда, выберите или вставьте из буфера. JPEG, PNG, WebP, GIF, HEIC, TIFF, BMP\u00a0— до\u00a0${size}`,
   choose: 'Выбрать файлы', camera: 'Камера', settings: 'Настройки', model: 'Модель', beams: 'Лучей поиска', length: 'Длина, токенов', language: 'Язык',
   results: 'Изображения', saveJson: 'Скачать JSON', saveCsv: 'Скачать CSV', clear: 'Убрать все', history: 'История', search: 'Поиск в истории', forgetAll: 'Очистить',
   forget: 'Удалить', cancel: 'Отмена', more: 'Показать ещё', private: 'Изображения обрабатываются на этом сервере и никуда больше не отправляются.', api: 'Описание API', close: 'Закрыть',
   snap: 'Снять', keyNeeded: 'Нужен ключ', keyLabel: 'Ключ API этого сервера', ok: 'Продолжить',
   historyServer: 'Описания хранит сервер.', historyLocal: 'Описания хранятся только в этом браузере.', historyEmpty: 'Пока пусто.', historyNone: 'Ничего не найдено.',
   caption: 'Описание изображения:', uploading: (p) => `Отправляется: ${p} %`, waiting: 'Ждёт очереди…', working: 'Модель смотрит…', size: (w, h) => `${w} × ${h}`,
-  seconds: (s) => `${s} с`, look: 'Наведите указатель на слово или выберите его клавишами ← →: станет видно, куда смотрела модель.',
+  seconds: (s) => `${s}\u00a0с`, look: 'Наведите указатель на слово или выберите его клавишами ← →: станет видно, куда смотрела модель.',
   tap: 'Коснитесь слова: станет видно, куда смотрела модель.', candidates: 'Варианты', score: 'оценка',
-  copy: 'Копировать', copied: 'Скопировано', retry: 'Повторить', remove: 'Убрать', noPreview: 'Браузер не показывает этот формат, но модель его читает.',
+  copy: 'Копировать', copied: 'Скопировано', retry: 'Повторить', again: 'Описать заново', dropHere: 'Отпустите, чтобы описать', remove: 'Убрать', noPreview: 'Браузер не показывает этот формат, но модель его читает.',
   describedAs: (name, text) => `${name}: ${text}`, sure: 'Удалить всю историю?', deleteEntry: (text) => `Удалить из истории: ${text}`, clipboard: 'Из буфера', photo: 'Снимок',
   pictureOf: (name) => `Изображение ${name}`, words: 'Слова описания', loading: 'Модель загружается…', lost: 'Сервер не отвечает.', themeLight: 'Тема: светлая', themeDark: 'Тема: тёмная',
   errors: {
@@ -21,7 +21,7 @@ const ru = {
 };
 const en = {
   skip: 'To the upload', title: 'Image description with the model', upload: 'Upload an image to describe',
-  hint: (size) => `Drop it here, choose it or paste it. JPEG, PNG, WebP, GIF, HEIC, TIFF, BMP, up to ${size}`,
+  hint: (size) => `Drop it here, choose it or paste it. JPEG, PNG, WebP, GIF, HEIC, TIFF, BMP, up to\u00a0${size}`,
   choose: 'Choose files', camera: 'Camera', settings: 'Settings', model: 'Model', beams: 'Beams', length: 'Length, tokens', language: 'Language',
   results: 'Images', saveJson: 'Download JSON', saveCsv: 'Download CSV', clear: 'Remove all', history: 'History', search: 'Search the history', forgetAll: 'Clear',
   forget: 'Delete', cancel: 'Cancel', more: 'Show more', private: 'Images are processed on this server and are sent nowhere else.', api: 'API description', close: 'Close',
@@ -29,7 +29,7 @@ const en = {
   historyServer: 'Descriptions are kept by the server.', historyLocal: 'Descriptions are kept in this browser only.', historyEmpty: 'Nothing yet.', historyNone: 'Nothing found.',
   caption: 'Image description:', uploading: (p) => `Uploading: ${p} %`, waiting: 'Waiting for its turn…', working: 'The model is looking…', size: (w, h) => `${w} × ${h}`,
   seconds: (s) => `${s} s`, look: 'Point at a word, or walk through them with ← →, to see where the model looked.', tap: 'Tap a word to see where the model looked.', candidates: 'Candidates', score: 'score',
-  copy: 'Copy', copied: 'Copied', retry: 'Try again', remove: 'Remove', noPreview: 'The browser cannot show this format, but the model reads it.',
+  copy: 'Copy', copied: 'Copied', retry: 'Try again', again: 'Describe again', dropHere: 'Let go to describe', remove: 'Remove', noPreview: 'The browser cannot show this format, but the model reads it.',
   describedAs: (name, text) => `${name}: ${text}`, sure: 'Delete the whole history?', deleteEntry: (text) => `Delete from the history: ${text}`, clipboard: 'Pasted', photo: 'Photo',
   pictureOf: (name) => `Image ${name}`, words: 'Words of the description', loading: 'The model is being loaded…', lost: 'The server does not answer.', themeLight: 'Theme: light', themeDark: 'Theme: dark',
   errors: {
