@@ -24,7 +24,7 @@
 
 enum { CONNECTIONS = 1000, CONNECTIONS_A_CLIENT = 256, IDLE_SECONDS = 60, DRAIN_SECONDS = 25 };
 
-static volatile sig_atomic_t ended_by, second_signal, log_moved;
+static atomic_int ended_by, second_signal, log_moved; /* set by whichever thread a signal comes to */
 
 static void on_end(int number)
 {
