@@ -282,10 +282,11 @@ static enum MHD_Result send_reply(request *r)
 {
   pthread_mutex_lock(&r->lock);
   r->phase = PHASE_REPLYING;
+  bool streaming = r->streaming;
   pthread_mutex_unlock(&r->lock);
-  struct MHD_Response *response = r->streaming ? reply_make_stream(r) : reply_make(r, &r->reply);
-  r->status = r->streaming ? 200 : r->reply.status;
-  if (!r->streaming)
+  struct MHD_Response *response = streaming ? reply_make_stream(r) : reply_make(r, &r->reply);
+  r->status = streaming ? 200 : r->reply.status;
+  if (!streaming)
     r->sent = r->reply.size;
   if (!response)
     return MHD_NO;
