@@ -231,6 +231,7 @@ int source_open(source **out, const char *url, const source_options *o)
     if (code == 0) {
       snprintf(bare, sizeof bare, "%s/tree", s->clone);
       code = open_here(s, bare, NULL, &o->hooks);
+      memcpy(s->hex, s->lock, sizeof s->hex); /* as git has it: what the checkout made of it does not count */
     }
   }
   if (code == 0)

@@ -317,8 +317,15 @@ int source_view(tree *t, tree_entry *root, source *s, const char *path, const vi
   *t = (tree)TREE_INIT;
   *root = (tree_entry){.path = path};
   int code = 0;
-  if (!o->dvc_only)
-    code = s->hex[0] ? walk_revision(&v, root) : walk_work_tree(&v, root);
+  view_options flat = {0};
+  if (o->dvc_only)
+    v.o = &flat; /* only whether the path is there */
+  code = s->hex[0] ? walk_revision(&v, root) : walk_work_tree(&v, root);
+  v.o = o;
+  if (o->dvc_only) {
+    tree_free(&v.files);
+    v.files = (tree)TREE_INIT;
+  }
   for (size_t i = 0; i < s->stages.n && code == 0; i++)
     for (size_t k = 0; k < s->stages.items[i]->n_outs && code == 0; k++)
       code = lay_output(&v, root, &s->stages.items[i]->outs[k]);
