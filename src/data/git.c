@@ -1,82 +1,14 @@
-#include "data/git.h"
+#include "data/git_private.h"
 
 #include "util/error.h"
 
 #include <dlfcn.h>
-#include <git2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#define GIT_FUNCTIONS(F)                                                                                                                                                           \
-  F(git_libgit2_init)                                                                                                                                                              \
-  F(git_error_last)                                                                                                                                                                \
-  F(git_repository_open)                                                                                                                                                           \
-  F(git_repository_free)                                                                                                                                                           \
-  F(git_repository_index)                                                                                                                                                          \
-  F(git_index_read)                                                                                                                                                                \
-  F(git_index_write)                                                                                                                                                               \
-  F(git_index_free)                                                                                                                                                                \
-  F(git_index_find_prefix)                                                                                                                                                         \
-  F(git_index_get_bypath)                                                                                                                                                          \
-  F(git_index_add_bypath)                                                                                                                                                          \
-  F(git_index_remove_bypath)                                                                                                                                                       \
-  F(git_revparse_single)                                                                                                                                                           \
-  F(git_object_peel)                                                                                                                                                               \
-  F(git_object_free)                                                                                                                                                               \
-  F(git_object_id)                                                                                                                                                                 \
-  F(git_oid_tostr)                                                                                                                                                                 \
-  F(git_oid_fromstr)                                                                                                                                                               \
-  F(git_commit_lookup)                                                                                                                                                             \
-  F(git_commit_tree)                                                                                                                                                               \
-  F(git_commit_time)                                                                                                                                                               \
-  F(git_commit_free)                                                                                                                                                               \
-  F(git_tree_free)                                                                                                                                                                 \
-  F(git_tree_walk)                                                                                                                                                                 \
-  F(git_tree_entry_name)                                                                                                                                                           \
-  F(git_tree_entry_type)                                                                                                                                                           \
-  F(git_tree_entry_bypath)                                                                                                                                                         \
-  F(git_tree_entry_id)                                                                                                                                                             \
-  F(git_tree_entry_free)                                                                                                                                                           \
-  F(git_blob_lookup)                                                                                                                                                               \
-  F(git_blob_rawcontent)                                                                                                                                                           \
-  F(git_blob_rawsize)                                                                                                                                                              \
-  F(git_repository_commondir)                                                                                                                                                      \
-  F(git_repository_config_snapshot)                                                                                                                                                \
-  F(git_repository_state)                                                                                                                                                          \
-  F(git_config_get_string)                                                                                                                                                         \
-  F(git_config_free)                                                                                                                                                               \
-  F(git_repository_odb)                                                                                                                                                            \
-  F(git_odb_free)                                                                                                                                                                  \
-  F(git_odb_read_header)                                                                                                                                                           \
-  F(git_tree_entry_filemode)                                                                                                                                                       \
-  F(git_tree_id)                                                                                                                                                                   \
-  F(git_odb_hash)                                                                                                                                                                  \
-  F(git_oid_equal)                                                                                                                                                                 \
-  F(git_blob_free)                                                                                                                                                                 \
-  F(git_revwalk_new)                                                                                                                                                               \
-  F(git_revwalk_free)                                                                                                                                                              \
-  F(git_revwalk_push)                                                                                                                                                              \
-  F(git_reference_foreach_name)                                                                                                                                                    \
-  F(git_revwalk_push_head)                                                                                                                                                         \
-  F(git_revwalk_next)                                                                                                                                                              \
-  F(git_revwalk_sorting)                                                                                                                                                           \
-  F(git_revwalk_simplify_first_parent)                                                                                                                                             \
-  F(git_reference_name_to_id)
-
-struct git {
-  void *library;
-  git_repository *repository;
-  git_index *index;
-  char *prefix; /* the root's path below git's work tree, with a '/' at the end; "" when they are the same */
-#define GIT_MEMBER(name) __typeof__(name) *name;
-  GIT_FUNCTIONS(GIT_MEMBER)
-#undef GIT_MEMBER
-};
-
-static int failed(const git *g, const char *what)
+int git_failed(const git *g, const char *what)
 {
   const git_error *e = g->git_error_last();
   return error_set(OPIS_EIO, "%s: git: %s", what, e && e->message ? e->message : "unknown error");
@@ -110,7 +42,7 @@ int git_need(repo *r)
   r->git = g;
   int code = load(g);
   if (code == 0 && g->git_repository_open(&g->repository, r->git_root) < 0)
-    code = failed(g, r->git_root);
+    code = git_failed(g, r->git_root);
   if (code == 0) {
     const char *below = r->root + strlen(r->git_root);
     below += *below == '/';
@@ -142,11 +74,11 @@ static int need_index(repo *r)
 {
   int code = git_need(r);
   if (code == 0 && !r->git->index && r->git->git_repository_index(&r->git->index, r->git->repository) < 0)
-    code = failed(r->git, r->git_root);
+    code = git_failed(r->git, r->git_root);
   return code;
 }
 
-static int prefixed(char **path, const repo *r, const char *rel, const char *tail)
+int git_prefixed(char **path, const repo *r, const char *rel, const char *tail)
 {
   return asprintf(path, "%s%s%s", r->git->prefix, rel, tail) < 0 ? error_nomem() : 0;
 }
@@ -159,14 +91,14 @@ int git_tracks(bool *tracked, repo *r, const char *rel)
     return 0;
   int code = need_index(r);
   if (code == 0)
-    code = prefixed(&path, r, rel, "");
+    code = git_prefixed(&path, r, rel, "");
   if (code < 0)
     return code;
   *tracked = r->git->git_index_get_bypath(r->git->index, path, 0) != NULL;
   free(path);
   if (*tracked)
     return 0;
-  code = prefixed(&path, r, rel, "/");
+  code = git_prefixed(&path, r, rel, "/");
   if (code == 0)
     *tracked = r->git->git_index_find_prefix(NULL, r->git->index, path) == 0;
   free(path);
@@ -179,10 +111,10 @@ int git_add(repo *r, char **rel, size_t n)
     return 0;
   int code = need_index(r);
   if (code == 0 && r->git->git_index_read(r->git->index, 0) < 0)
-    code = failed(r->git, r->git_root);
+    code = git_failed(r->git, r->git_root);
   for (size_t i = 0; i < n && code == 0; i++) {
     char *path, *absolute;
-    code = prefixed(&path, r, rel[i], "");
+    code = git_prefixed(&path, r, rel[i], "");
     if (code == 0)
       code = repo_absolute(&absolute, r, rel[i]);
     if (code < 0)
@@ -193,13 +125,13 @@ int git_add(repo *r, char **rel, size_t n)
     else {
       fclose(f);
       if (r->git->git_index_add_bypath(r->git->index, path) < 0)
-        code = failed(r->git, rel[i]);
+        code = git_failed(r->git, rel[i]);
     }
     free(path);
     free(absolute);
   }
   if (code == 0 && r->git->git_index_write(r->git->index) < 0)
-    code = failed(r->git, r->git_root);
+    code = git_failed(r->git, r->git_root);
   return code;
 }
 
@@ -213,7 +145,7 @@ int git_hooks_folder(char **path, repo *r)
     return code;
   git *g = r->git;
   if (g->git_repository_config_snapshot(&c, g->repository) < 0)
-    return failed(g, r->git_root);
+    return git_failed(g, r->git_root);
   if (g->git_config_get_string(&elsewhere, c, "core.hooksPath") == 0 && *elsewhere)
     code = error_set(OPIS_EUNSUPPORTED,
       "core.hooksPath is %s: hooks there may be other repositories' or other people's, too. Add this line to its post-checkout, post-merge, post-rewrite and pre-push: opis data "
@@ -271,9 +203,9 @@ static int open_tree(git_tree **tree, repo *r, const char *hex)
     return code;
   git *g = r->git;
   if (g->git_oid_fromstr(&id, hex) < 0 || g->git_commit_lookup(&commit, g->repository, &id) < 0)
-    return failed(g, hex);
+    return git_failed(g, hex);
   if (g->git_commit_tree(tree, commit) < 0)
-    code = failed(g, hex);
+    code = git_failed(g, hex);
   g->git_commit_free(commit);
   return code;
 }
@@ -289,7 +221,7 @@ int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel)
   if (code < 0)
     return code;
   git *g = r->git;
-  code = prefixed(&path, r, rel, "");
+  code = git_prefixed(&path, r, rel, "");
   if (code == 0) {
     if (g->git_tree_entry_bypath(&entry, tree, path) < 0)
       code = error_set(OPIS_ENOTFOUND, "%s: not in revision %.8s", rel, hex);
@@ -312,77 +244,6 @@ int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel)
   }
   g->git_tree_free(tree);
   return code;
-}
-
-typedef struct pushing {
-  git *g;
-  git_revwalk *walk;
-} pushing;
-
-static int push_one(const char *name, void *payload)
-{
-  pushing *p = payload;
-  git_object *o, *commit;
-  if (p->g->git_revparse_single(&o, p->g->repository, name) < 0)
-    return 0;
-  if (p->g->git_object_peel(&commit, o, GIT_OBJECT_COMMIT) == 0) { /* (a tag may name a file) */
-    p->g->git_revwalk_push(p->walk, p->g->git_object_id(commit));
-    p->g->git_object_free(commit);
-  }
-  p->g->git_object_free(o);
-  return 0;
-}
-
-/* A walk over everything that any reference reaches. Not by libgit2's globs: their * ends at a '/', and nearly every reference has several. */
-static void push_all(git *g, git_revwalk *walk)
-{
-  pushing p = {g, walk};
-  g->git_reference_foreach_name(g->repository, push_one, &p);
-  g->git_revwalk_push_head(walk);
-}
-
-int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n)
-{
-  git_oid wanted, id;
-  git_blob *blob;
-  git_revwalk *walk;
-  git_commit *commit;
-  git_tree *tree;
-  git_tree_entry *entry;
-  char *path;
-  int code = git_need(r);
-  *known = false;
-  if (code < 0)
-    return code;
-  git *g = r->git;
-  if (g->git_odb_hash(&wanted, bytes, n, GIT_OBJECT_BLOB) < 0)
-    return failed(g, rel);
-  if (g->git_blob_lookup(&blob, g->repository, &wanted) < 0)
-    return 0;
-  g->git_blob_free(blob);
-  code = prefixed(&path, r, rel, "");
-  if (code < 0)
-    return code;
-  if (g->git_revwalk_new(&walk, g->repository) < 0) {
-    free(path);
-    return failed(g, "history");
-  }
-  push_all(g, walk);
-  while (!*known && g->git_revwalk_next(&id, walk) == 0) {
-    if (g->git_commit_lookup(&commit, g->repository, &id) < 0)
-      continue;
-    if (g->git_commit_tree(&tree, commit) == 0) {
-      if (g->git_tree_entry_bypath(&entry, tree, path) == 0) {
-        *known = g->git_oid_equal(g->git_tree_entry_id(entry), &wanted) != 0;
-        g->git_tree_entry_free(entry);
-      }
-      g->git_tree_free(tree);
-    }
-    g->git_commit_free(commit);
-  }
-  g->git_revwalk_free(walk);
-  free(path);
-  return 0;
 }
 
 typedef struct tree_search {
@@ -439,7 +300,7 @@ static int search(repo *r, const char *hex, const char *below, int (*each)(void 
     return code;
   tree_search s = {r->git, each, user, 0, below};
   if (r->git->git_tree_walk(tree, GIT_TREEWALK_PRE, visit, &s) < 0)
-    code = s.code < 0 ? s.code : failed(r->git, hex);
+    code = s.code < 0 ? s.code : git_failed(r->git, hex);
   r->git->git_tree_free(tree);
   return code;
 }
@@ -494,7 +355,7 @@ static int list_entry(const char *top, const git_tree_entry *entry, void *payloa
 /* The folder as git names it: with its prefix, without a '/' at the end. */
 static int git_name(char **path, const repo *r, const char *rel)
 {
-  int code = prefixed(path, r, rel, "");
+  int code = git_prefixed(path, r, rel, "");
   size_t n = code == 0 ? strlen(*path) : 0;
   if (n && (*path)[n - 1] == '/')
     (*path)[n - 1] = '\0';
@@ -513,9 +374,9 @@ int git_each(repo *r, const char *hex, const char *folder, int (*each)(void *use
   code = git_name(&path, r, folder);
   l.folder = path;
   if (code == 0 && g->git_repository_odb(&l.objects, g->repository) < 0)
-    code = failed(g, r->git_root);
+    code = git_failed(g, r->git_root);
   if (code == 0 && g->git_tree_walk(tree, GIT_TREEWALK_PRE, list_entry, &l) < 0)
-    code = l.code < 0 ? l.code : failed(g, hex);
+    code = l.code < 0 ? l.code : git_failed(g, hex);
   if (l.objects)
     g->git_odb_free(l.objects);
   g->git_tree_free(tree);
@@ -542,7 +403,7 @@ int git_entry(uint32_t *mode, uint64_t *size, repo *r, const char *hex, const ch
   if (code == 0 && entry)
     *mode = (uint32_t)g->git_tree_entry_filemode(entry);
   if (code == 0 && g->git_repository_odb(&objects, g->repository) < 0)
-    code = failed(g, r->git_root);
+    code = git_failed(g, r->git_root);
   if (code == 0)
     g->git_odb_read_header(&bytes, &type, objects, entry ? g->git_tree_entry_id(entry) : g->git_tree_id(tree));
   *size = bytes;
@@ -552,137 +413,5 @@ int git_entry(uint32_t *mode, uint64_t *size, repo *r, const char *hex, const ch
     g->git_tree_entry_free(entry);
   g->git_tree_free(tree);
   free(path);
-  return code;
-}
-
-/* ---- scopes ---- */
-
-typedef struct commits {
-  repo *r;
-  char (*hex)[41];
-  size_t n;
-  int num;
-  int code;
-  const char *prefix; /* of the references that count */
-} commits;
-
-static void add_commit(commits *c, const git_oid *id)
-{
-  char hex[41];
-  c->r->git->git_oid_tostr(hex, sizeof hex, id);
-  for (size_t i = 0; i < c->n; i++)
-    if (strcmp(c->hex[i], hex) == 0)
-      return;
-  char(*larger)[41] = realloc(c->hex, (c->n + 1) * sizeof *larger);
-  if (!larger) {
-    c->code = error_nomem();
-    return;
-  }
-  c->hex = larger;
-  memcpy(larger[c->n++], hex, 41);
-}
-
-/* A commit and the num - 1 before it, by first parents as DVC counts. */
-static int add_line(commits *c, const git_oid *id)
-{
-  git *g = c->r->git;
-  git_revwalk *walk;
-  git_oid at;
-  if (g->git_revwalk_new(&walk, g->repository) < 0)
-    return failed(g, "history");
-  if (g->git_revwalk_push(walk, id) < 0)
-    c->code = failed(g, "history");
-  g->git_revwalk_simplify_first_parent(walk);
-  for (int i = 0; c->code == 0 && i < c->num && g->git_revwalk_next(&at, walk) == 0; i++)
-    add_commit(c, &at);
-  g->git_revwalk_free(walk);
-  return c->code;
-}
-
-static int add_reference(const char *name, void *payload)
-{
-  commits *c = payload;
-  git *g = c->r->git;
-  git_object *o, *commit;
-  if (strncmp(name, c->prefix, strlen(c->prefix)) != 0)
-    return 0;
-  if (g->git_revparse_single(&o, g->repository, name) < 0)
-    return 0;
-  if (g->git_object_peel(&commit, o, GIT_OBJECT_COMMIT) == 0) {
-    add_line(c, g->git_object_id(commit));
-    g->git_object_free(commit);
-  }
-  g->git_object_free(o);
-  return c->code < 0 ? -1 : 0;
-}
-
-static int add_reachable(commits *c, const char *since)
-{
-  git *g = c->r->git;
-  git_revwalk *walk;
-  git_oid id;
-  struct tm day = {0};
-  time_t first = 0;
-  if (since) {
-    char *end = strptime(since, "%Y-%m-%d", &day);
-    if (!end || *end)
-      return error_set(OPIS_EINVALID, "--date: '%s' is no day of the form yyyy-mm-dd", since);
-    first = timegm(&day);
-  }
-  if (g->git_revwalk_new(&walk, g->repository) < 0)
-    return failed(g, "history");
-  push_all(g, walk);
-  while (c->code == 0 && g->git_revwalk_next(&id, walk) == 0) {
-    git_commit *commit;
-    if (since && g->git_commit_lookup(&commit, g->repository, &id) == 0) {
-      bool old = g->git_commit_time(commit) < (git_time_t)first;
-      g->git_commit_free(commit);
-      if (old)
-        continue;
-    }
-    /* A walk gives each commit once: no search for duplicates, which histories of 100,000 commits would feel. */
-    if ((c->n & (c->n - 1)) == 0) {
-      char(*larger)[41] = realloc(c->hex, (c->n ? c->n * 2 : 1) * sizeof *larger);
-      if (!larger) {
-        c->code = error_nomem();
-        break;
-      }
-      c->hex = larger;
-    }
-    g->git_oid_tostr(c->hex[c->n++], 41, &id);
-  }
-  g->git_revwalk_free(walk);
-  return c->code;
-}
-
-int git_commits(repo *r, const git_scope *s, int (*each)(void *user, const char *hex), void *user)
-{
-  commits c = {.r = r, .num = s->num > 1 ? s->num : 1};
-  git_oid id;
-  char hex[41];
-  int code = git_need(r);
-  if (code < 0)
-    return code;
-  if (s->all || s->since)
-    code = add_reachable(&c, s->all ? NULL : s->since);
-  else {
-    c.n = 0;
-    const char *const prefixes[] = {s->branches ? "refs/heads/" : NULL, s->tags ? "refs/tags/" : NULL, s->experiments ? "refs/exps/" : NULL};
-    for (int i = 0; i < 3 && code == 0; i++) {
-      c.prefix = prefixes[i];
-      if (c.prefix && r->git->git_reference_foreach_name(r->git->repository, add_reference, &c) < 0 && c.code == 0)
-        code = failed(r->git, "references");
-    }
-    if (code == 0 && s->revision) {
-      code = git_resolve(hex, r, s->revision);
-      if (code == 0 && r->git->git_oid_fromstr(&id, hex) == 0)
-        code = add_line(&c, &id);
-    }
-  }
-  if (code == 0)
-    code = c.code;
-  for (size_t i = 0; i < c.n && code == 0; i++)
-    code = each(user, c.hex[i]);
-  free(c.hex);
   return code;
 }
