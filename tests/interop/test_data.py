@@ -170,7 +170,7 @@ def test_in_turn(home, seed):
         elif kind == "outside":
             (home / "outside").mkdir(exist_ok=True)
             (home / "outside/x").write_bytes(rng.randbytes(5))
-            either(rng, repo, "add", str(home / "outside"), "-o", "taken", "--force")
+            either(rng, repo, "add", str(home / "outside/x"), "-o", "taken", "--force")
         elif kind == "git":
             repo.git("add", "-A")
             repo.git("commit", "-qm", ".", "--allow-empty")
