@@ -16,7 +16,7 @@ enum { JSON = 256, SUMMARY, RELINK, ALLOW_MISSING, GLOB, RUN_CACHE, NO_RUN_CACHE
 
 typedef struct choice {
   sync_options sync;
-  bool json, cloud, quiet, summary, relink;
+  bool json, cloud, no_updates, quiet, summary, relink;
 } choice;
 
 /* 0, or the exit status when options end the command. */
@@ -48,6 +48,7 @@ static int read_options(choice *c, cli_args *a, const cli_command *self, int arg
       break;
     case TYPE: return cli_usage(self, argv[0], "--type: opis does not tell metrics and plots from other data; name the files instead");
     case ALLOW_MISSING: c->sync.allow_missing = true; break;
+    case NO_UPDATES: c->no_updates = true; break;
     case JSON: c->json = true; break;
     case SUMMARY: c->summary = true; break;
     case RELINK: c->relink = true; break;
@@ -62,7 +63,7 @@ static const cli_option status_options[] = {
   {'c', "cloud", NULL, "compare the cache with a remote instead of the work tree with the cache", 0},
   {JSON, "json", NULL, "print JSON", 0},
   SYNC_OPTIONS,
-  {NO_UPDATES, "no-updates", NULL, "taken for compatibility with DVC", 0},
+  {NO_UPDATES, "no-updates", NULL, "do not ask the sources of imports for something newer", 0},
   {'q', "quiet", NULL, "print nothing; the exit status is 1 when something changed", 0},
   {'v', "verbose", NULL, "taken for compatibility with DVC", 0},
   {0},
@@ -153,7 +154,7 @@ static int show_cloud(data_session *s, const choice *c, const cli_args *a, int *
 static int show_local(data_session *s, const choice *c, const cli_args *a, int *status)
 {
   status_list l;
-  int code = data_status(&l, s->repo, a->operands, a->n_operands, c->sync.recursive, c->sync.with_deps);
+  int code = data_status(&l, s->repo, a->operands, a->n_operands, c->sync.recursive, c->sync.with_deps, c->no_updates);
   if (code < 0)
     return code;
   cli_progress_clear(s->progress);

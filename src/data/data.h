@@ -56,7 +56,7 @@ typedef struct status_list {
   status_entry *items;
   size_t n, stages;
 } status_list;
-int data_status(status_list *l, repo *r, char *const *names, int n, bool recursive, bool with_deps);
+int data_status(status_list *l, repo *r, char *const *names, int n, bool recursive, bool with_deps, bool no_updates); /* no_updates: imports' sources are not asked for news */
 void status_free(status_list *l);
 
 /* ---- checkout ---- */
@@ -140,6 +140,8 @@ typedef struct update_options {
 } update_options;
 int data_update(changes *c, repo *r, char *const *names, int n, const update_options *o);
 /* What an import names, into the cache, where it is not there yet; other stages need nothing. An import without its data so far learns what they are, in memory only. */
+/* Whether the source has gone on since. */
+int import_outdated(bool *outdated, repo *r, const stage *s);
 int import_bring(repo *r, stage *s, int jobs, uint64_t *brought);
 
 /* Patterns (*, ?, [], **) as names of stage files, outputs and files in outputs that they match, relative to where the user stands. OPIS_ENOTFOUND for one that matches nothing. */

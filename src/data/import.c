@@ -412,6 +412,21 @@ static bool from_repo(const stage *s)
   return stage_is_import(s) && s->deps[0].repo_url && s->n_outs == 1 && s->outs[0].path;
 }
 
+int import_outdated(bool *outdated, repo *r, const stage *s)
+{
+  char hex[41] = "";
+  *outdated = false;
+  if (!from_repo(s) || !s->deps[0].repo_rev_lock)
+    return 0;
+  char *url = find_url(r, s, s->deps[0].repo_url);
+  if (!url)
+    return error_nomem();
+  int code = source_newest(hex, url, s->deps[0].repo_rev, &r->hooks);
+  free(url);
+  *outdated = code == 0 && hex[0] && strcmp(hex, s->deps[0].repo_rev_lock) != 0;
+  return code;
+}
+
 int import_bring(repo *r, stage *st, int jobs, uint64_t *brought)
 {
   source *s;

@@ -215,6 +215,72 @@ static int lay_settings(repo *r, const source_options *o)
   return code;
 }
 
+static bool is_here(const char *url)
+{
+  char bare[PATH_MAX];
+  return file_is_folder(url) && !(snprintf(bare, sizeof bare, "%s/objects", url) < PATH_MAX && file_is_folder(bare)); /* a bare git repository has no work tree to stand in */
+}
+
+/* What `git ls-remote` tells: a branch before a tag, and of a tag the commit. */
+static int ask_remote(char hex[41], const char *url, const char *rev)
+{
+  int ends[2], status = 0, code = 0, best = 0;
+  char line[4096], wanted[3][256];
+  posix_spawn_file_actions_t actions;
+  pid_t pid;
+  const char *const argv[] = {"git", "ls-remote", "-q", "--", url, NULL};
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return error_set_errno("git");
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+  int failed = posix_spawnp(&pid, "git", &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  FILE *in = fdopen(ends[0], "r");
+  if (failed || !in) {
+    errno = failed ? failed : errno;
+    code = error_set_errno("git");
+    if (!in)
+      close(ends[0]);
+  }
+  snprintf(wanted[0], sizeof wanted[0], "%s%s", rev ? "refs/tags/" : "HEAD", rev ? rev : "");
+  snprintf(wanted[1], sizeof wanted[1], "refs/tags/%s^{}", rev ? rev : "");
+  snprintf(wanted[2], sizeof wanted[2], "refs/heads/%s", rev ? rev : "");
+  hex[0] = '\0';
+  while (code == 0 && fgets(line, sizeof line, in)) {
+    line[strcspn(line, "\n")] = '\0';
+    for (int i = 0; i < 3; i++)
+      if (strlen(line) > 41 && line[40] == '\t' && strcmp(line + 41, wanted[i]) == 0 && i + 1 > best) {
+        best = i + 1;
+        memcpy(hex, line, 40);
+        hex[40] = '\0';
+      }
+  }
+  if (in)
+    fclose(in);
+  if (!failed)
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+      ;
+  if (code == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+    code = error_set(OPIS_ENETWORK, "%s: git could not ask it", url);
+  if (code == 0 && !best && rev && strlen(rev) == 40)
+    memcpy(hex, rev, 41); /* a commit: it stays what it is */
+  return code;
+}
+
+int source_newest(char hex[41], const char *url, const char *rev, const repo_hooks *hooks)
+{
+  repo *r;
+  if (!is_here(url))
+    return ask_remote(hex, url, rev);
+  int code = repo_open_any(&r, url, hooks);
+  if (code == 0) {
+    code = git_resolve(hex, r, rev ? rev : "HEAD");
+    repo_close(r);
+  }
+  return code;
+}
+
 int source_open(source **out, const char *url, const source_options *o)
 {
   source *s = calloc(1, sizeof *s);
@@ -223,7 +289,7 @@ int source_open(source **out, const char *url, const source_options *o)
   if (!s)
     return error_nomem();
   int code = 0;
-  bool here = file_is_folder(url) && !(snprintf(bare, sizeof bare, "%s/objects", url) < PATH_MAX && file_is_folder(bare)); /* a bare git repository has no work tree to stand in */
+  bool here = is_here(url);
   if (here)
     code = open_here(s, url, o->rev, &o->hooks);
   else {

@@ -28,6 +28,8 @@ struct source_options {
 
 /* Opens it. A url that is a folder here is opened in place, anything else is cloned by git. OPIS_ENOTFOUND, OPIS_ENETWORK with git's own words. */
 int source_open(source **out, const char *url, const source_options *o);
+/* The commit that a revision of it (NULL: HEAD, or a clone's default branch) is now, without cloning. */
+int source_newest(char hex[41], const char *url, const char *rev, const repo_hooks *hooks);
 void source_close(source *s); /* NULL is allowed */
 
 /* A directory object, and all objects of u, made readable: in the repository's cache or, where direct is true, in that of the source. u is used up. */

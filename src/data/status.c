@@ -4,6 +4,7 @@
 
 #include "util/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,11 +83,36 @@ static int check_own_md5(bool *changed, const stage *s)
   return code;
 }
 
-static int status_of_stage(status_list *l, repo *r, stage *s, const output *only)
+/* What DVC says of an import whose source has something newer. A source that cannot be asked is told, and holds nothing up. */
+static int add_news(status_list *l, repo *r, const stage *s)
+{
+  bool outdated;
+  char *path;
+  int code = import_outdated(&outdated, r, s);
+  if (code == OPIS_ENOMEM || code == OPIS_ECANCELLED)
+    return code;
+  if (code < 0)
+    repo_warn(r, "%s: whether there is something newer is not known: %s", s->file, opis_error_message());
+  if (code < 0 || !outdated)
+    return 0;
+  if (asprintf(&path, "%s (%s)", s->deps[0].written, s->deps[0].repo_url) < 0)
+    return error_nomem();
+  code = add_entry(l, r, s, "changed deps", NULL, "update available");
+  if (code == 0) {
+    free(l->items[l->n - 1].path);
+    l->items[l->n - 1].path = path;
+  } else
+    free(path);
+  return code;
+}
+
+static int status_of_stage(status_list *l, repo *r, stage *s, const output *only, bool no_updates)
 {
   const char *state;
   int code = 0;
   l->stages++;
+  if (!no_updates && !only)
+    code = add_news(l, r, s);
   if (s->name && !s->frozen)
     for (size_t i = 0; i < s->n_deps && code == 0; i++) {
       if (!s->deps[i].path)
@@ -117,7 +143,7 @@ static int status_of_stage(status_list *l, repo *r, stage *s, const output *only
   return code;
 }
 
-int data_status(status_list *l, repo *r, char *const *names, int n, bool recursive, bool with_deps)
+int data_status(status_list *l, repo *r, char *const *names, int n, bool recursive, bool with_deps, bool no_updates)
 {
   stages set;
   targets t;
@@ -134,7 +160,7 @@ int data_status(status_list *l, repo *r, char *const *names, int n, bool recursi
     if (s == last && !t.items[i].inside)
       continue;
     last = s;
-    code = status_of_stage(l, r, s, t.items[i].inside ? t.items[i].out : NULL);
+    code = status_of_stage(l, r, s, t.items[i].inside ? t.items[i].out : NULL, no_updates);
   }
   targets_free(&t);
   stages_free(&set);

@@ -107,3 +107,26 @@ def test_the_source_changed_behind_it(here, source):  # noqa: F811
     here.write({"data.dvc": here.text("data.dvc").replace(source.git("rev-parse", "v1").strip(), source.git("rev-parse", "HEAD").strip()).encode()})
     shutil.rmtree(here.path / ".dvc/cache")
     assert "update" in here.fails("pull")
+
+
+@pytest.mark.parametrize("by_url", [False, True])
+def test_something_newer(here, source, url, by_url):  # noqa: F811
+    where = url if by_url else "../repo"
+    here.ok("import", where, "data", "-o", "follows", "--rev", "main")
+    here.ok("import", where, "data", "-o", "stays", "--rev", "v1")
+    assert here.run("status", "-q").returncode == 0
+    source.write({"README": b"more"})
+    source.commit("more")
+    if by_url:
+        source.git("push", "-q", url, "main")
+    assert here.ok("status") == f"follows.dvc:\n\tchanged deps:\n\t\tupdate available:   data ({where})\n"
+    assert here.run("status", "-q", "--no-updates").returncode == 0
+    here.ok("update", "follows.dvc")
+    assert here.run("status", "-q").returncode == 0
+
+
+def test_a_source_that_is_gone_holds_nothing_up(here, source):  # noqa: F811
+    here.ok("import", "../repo", "data")
+    shutil.move(source.path, source.path.parent / "elsewhere")
+    done = here.run("status")
+    assert done.returncode == 0 and b"not known" in done.stderr and b"up to date" in done.stdout
