@@ -1,6 +1,7 @@
 """Models that lie: broken or absurd safetensors, GGUF and configuration files end with a clear error and status 3, never with a crash or with memory taken on a file's word."""
 import json
 import random
+import re
 import resource
 import shutil
 import struct
@@ -169,62 +170,9 @@ def test_files_that_are_no_json(folder, name, text):
     assert status in ((0, 3) if text == b'{"encoder": 5}' or name == "tokenizer_config.json" else (3,)), (status, err)
 
 
-SUPPORTED = ("opis runs VisionEncoderDecoderModel (ViT, DINOv2 or EfficientNet-Lite with GPT-2)", "BlipForConditionalGeneration", "GitForCausalLM")
-
-
-@pytest.mark.parametrize("architecture", ["LlavaForConditionalGeneration", "CLIPModel", "WhisperForConditionalGeneration", "BertForMaskedLM", "T5ForConditionalGeneration", "Blip2ForConditionalGeneration", "BlipForQuestionAnswering", "ViTForImageClassification", "GPT2LMHeadModel"])
-@pytest.mark.parametrize("weights", [True, False])
-def test_unsupported_model_says_what_it_is(folder, architecture, weights):
-    """Before any weights are looked at: they may be missing, or of any kind."""
-    (folder / "config.json").write_text(json.dumps({"architectures": [architecture], "model_type": "x"}))
-    (folder / "model.safetensors").write_bytes(b"not even looked at")
-    if not weights:
-        (folder / "model.safetensors").unlink()
-    refused(folder, f"this is a {architecture}", *SUPPORTED)
-
-
-def test_unsupported_model_without_architectures(folder):
-    (folder / "config.json").write_text(json.dumps({"model_type": "llava"}))
-    refused(folder, "this is a llava", *SUPPORTED)
-    (folder / "config.json").write_text("{}")
-    refused(folder, "a model without architectures and model_type", *SUPPORTED)
-
-
-@pytest.mark.parametrize("encoder,decoder", [("swin", "gpt2"), ("deit", "gpt2"), ("beit", "roberta"), ("vit", "bert"), ("vit", "trocr")])
-def test_unsupported_parts_are_named(folder, encoder, decoder):
-    (folder / "config.json").write_text(json.dumps({"architectures": ["VisionEncoderDecoderModel"], "model_type": "vision-encoder-decoder", "encoder": {"model_type": encoder}, "decoder": {"model_type": decoder}}))
-    refused(folder, f"VisionEncoderDecoderModel of {encoder} and {decoder}", "vit, dinov2 and efficientnet-lite encoders with a gpt2 decoder")
-
-
-def test_other_things_that_are_no_model(folder, tmp_path):
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "bitsandbytes"}}))
-    refused(folder, "quantised (bitsandbytes)")
-    (folder / "config.json").write_text(json.dumps(config))
-    refused(folder / "model.safetensors", "give the folder")
-    (folder / "model.safetensors").unlink()
-    refused(folder, "no weights in this folder (model.safetensors or pytorch_model.bin")
-    for file in ("tf_model.h5", "flax_model.msgpack", "model.onnx"):
-        (folder / file).write_bytes(b"x")
-        refused(folder, f"({file})", "opis reads model.safetensors and pytorch_model.bin")
-        (folder / file).unlink()
-    (folder / "config.json").unlink()
-    refused(folder, "no config.json")
-    (folder / "adapter_config.json").write_text("{}")
-    refused(folder, "an adapter of another model")
-    refused(PICTURE, "neither a hub folder nor a GGUF file")
-
-
-def text(s):
-    return struct.pack("<Q", len(s)) + s
-
-
-@pytest.mark.parametrize("tensor_type", [0, 12, 99])
-@pytest.mark.parametrize("kind", [b"llama", b"clip"])
-def test_gguf_of_another_program(tmp_path, kind, tensor_type):
-    path = tmp_path / "m.gguf"
-    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + text(b"general.architecture") + struct.pack("<I", 8) + text(kind) + text(b"token_embd.weight") + struct.pack("<IQQIQ", 2, 4, 4, tensor_type, 0) + bytes(200))
-    refused(path, "a GGUF of another program, of the architecture " + kind.decode())
+def test_unsupported_model_says_what_it_is(folder):
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"}))
+    refused(folder, "LlavaForConditionalGeneration")
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +208,33 @@ def test_gguf_with_bytes_changed(gguf, tmp_path, seed):
         path.write_bytes(data)
         status, err = describe(path)
         assert status in (0, 1, 3), (status, err)
+
+
+def a_matrix(data):
+    """Where in a GGUF file the record of a matrix stands, behind its name: the number of dimensions, these, the type, the offset."""
+    return re.search(rb"decoder\.transformer\.h\.0\.attn\.c_attn\.weight[.t]*(?=\x02\0\0\0)", data).end()
+
+
+GGUF_LIES = {
+    "offset past the end": lambda d, at, n: struct.pack_into("<Q", d, at + 8 + 8 * n, 1 << 40),
+    "offset wraps around": lambda d, at, n: struct.pack_into("<Q", d, at + 8 + 8 * n, (1 << 64) - 32),
+    "offset between alignments": lambda d, at, n: struct.pack_into("<Q", d, at + 8 + 8 * n, 1),
+    "overlapping": lambda d, at, n: struct.pack_into("<Q", d, at + 8 + 8 * n, 0),
+    "unknown type": lambda d, at, n: struct.pack_into("<I", d, at + 4 + 8 * n, 99),
+    "type of another size": lambda d, at, n: struct.pack_into("<I", d, at + 4 + 8 * n, 0),
+    "no dimensions": lambda d, at, n: struct.pack_into("<I", d, at, 0),
+    "a thousand dimensions": lambda d, at, n: struct.pack_into("<I", d, at, 1000),
+    "zero dimension": lambda d, at, n: struct.pack_into("<Q", d, at + 4, 0),
+    "product overflows": lambda d, at, n: struct.pack_into("<QQ", d, at + 4, 1 << 32, 1 << 32),
+    "huge dimension": lambda d, at, n: struct.pack_into("<Q", d, at + 4, 1 << 62),
+    "wrong shape": lambda d, at, n: struct.pack_into("<QQ", d, at + 4, *struct.unpack_from("<QQ", d, at + 4)[::-1]),
+    "missing": lambda d, at, n: d.__setitem__(slice(at - 6, at), b"nobody"),
+}
+
+
+@pytest.mark.parametrize("lie", sorted(GGUF_LIES))
+def test_a_gguf_that_lies_about_a_tensor(gguf, tmp_path, lie):
+    data = bytearray(gguf)
+    GGUF_LIES[lie](data, a_matrix(gguf), 2)
+    (tmp_path / "m.gguf").write_bytes(data)
+    refused(tmp_path / "m.gguf")
