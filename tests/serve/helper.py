@@ -117,6 +117,15 @@ class Server:
                 return float(line.split()[-1])
         return None
 
+    def is_empty(self):
+        """Whether all is given back; the last answer's request may end a moment behind its answer."""
+        until = time.monotonic() + 20
+        while self.metric('opis_queue_taken') or self.metric('opis_body_bytes'):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+
     def memory(self):
         with open('/proc/%d/status' % self.process.pid) as f:
             return int(re.search(r'VmRSS:\s+(\d+)', f.read()).group(1)) * 1024

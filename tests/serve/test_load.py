@@ -17,5 +17,5 @@ def test_many_clients_with_pictures():
         load.run(64, 4)
         assert not load.failures and set(load.statuses) <= {200, 429, 503} and load.statuses[200] > 0, (load.statuses, load.failures[:3])
         assert memory(s.process.pid) - before < 64 and load.health
-        assert s.metric('opis_queue_taken') == 0 and s.metric('opis_body_bytes') == 0
+        assert s.is_empty()
         assert s.describe(('image', 'x', pictures[0])).status == 200
