@@ -3,7 +3,7 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 export BUILD PYTHON
 
-.PHONY: all run test test-delivery lint interop interop-full asan tsan arm64 fuzz docker docker-archive deb dist wheel docs jenkins-test checkout venv venv-check dependencies unit-tests data-quality install clean format
+.PHONY: all run test test-delivery lint interop interop-full bench asan tsan arm64 fuzz docker docker-archive deb dist wheel docs jenkins-test checkout venv venv-check dependencies unit-tests data-quality install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -48,6 +48,9 @@ interop: all packages-test ## against the real peers (Transformers, Pillow, DVC,
 
 interop-full: all packages-test ## the same, long
 	@ci/interop full
+
+bench: all ## opis beside Transformers, ONNX Runtime and OpenVINO at true size (BENCH=options of bench/peers.py)
+	@ci/bench $(BENCH)
 
 asan: packages-test ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@ci/sanitize address,undefined

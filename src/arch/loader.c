@@ -214,7 +214,7 @@ nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefi
     part += length + 1;
   }
   nn_linear *out;
-  int code = nn_linear_pack(&out, l->memory, sources, n, !q8 ? NN_F32 : shape.wide && shape.N >= WIDE_LAYER ? NN_Q8_WIDE : NN_Q8);
+  int code = nn_linear_pack(&out, l->memory, sources, n, !q8 ? NN_F32 : shape.wide && shape.N >= WIDE_LAYER && shape.K >= WIDE_LAYER ? NN_Q8_WIDE : NN_Q8);
   if (code < 0) {
     fail(l, code);
     return NULL;
