@@ -1,5 +1,4 @@
-"""Every step of the Jenkinsfile, run in a clean clone as Jenkins would. In `make jenkins-test` (OPIS_JENKINS=full) with all the tests of `make unit-tests`; else with those in C only, as the
-others have just run."""
+"""Every step of the Jenkinsfile, run in a clean clone as Jenkins would: `make jenkins-test`, with OPIS_JENKINS=full and all the tests of `make unit-tests`; without it, with those in C only."""
 import os
 
 from jenkins import ROOT, STAGES, Run
