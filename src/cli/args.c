@@ -1,6 +1,7 @@
 /* Options from a command's table, read by getopt_long. */
 #include "cli/cli.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
@@ -20,27 +21,23 @@ static int count(const cli_option *o)
 void cli_start(cli_args *a, const cli_command *command, int argc, char **argv)
 {
   int n = count(command->options);
-  struct option *longs = calloc((size_t)n + 2, sizeof *longs);
-  char *shorts = calloc((size_t)n + 1, 3), *s = shorts;
-  if (!longs || !shorts) {
-    fputs("opis: out of memory\n", stderr);
-    exit(CLI_FAILED);
-  }
+  assert(n <= CLI_MOST_OPTIONS);
+  *a = (cli_args){.command = command, .name = argv[0], .argc = argc, .argv = argv};
+  char *s = a->shorts;
   *s++ = ':'; /* a missing argument is told from an unknown option */
   int k = 0;
   for (int i = 0; i < n; i++) {
     const cli_option *o = &command->options[i];
     int has = !o->argument ? no_argument : o->argument[0] == '[' ? optional_argument : required_argument;
     if (o->name)
-      longs[k++] = (struct option){o->name, has, NULL, o->id};
+      a->longs[k++] = (struct option){o->name, has, NULL, o->id};
     if (o->id < 256) {
       *s++ = (char)o->id;
       if (has != no_argument)
         *s++ = ':';
     }
   }
-  longs[k] = (struct option){"help", no_argument, NULL, HELP_ID};
-  *a = (cli_args){.command = command, .name = argv[0], .argc = argc, .argv = argv, .longs = longs, .shorts = shorts};
+  a->longs[k] = (struct option){"help", no_argument, NULL, HELP_ID};
   optind = 0; /* glibc: start afresh */
   opterr = 0;
 }
@@ -67,12 +64,6 @@ int cli_next(cli_args *a)
     for (const cli_option *o = a->command->options; o->id; o++)
       if (o->id == id)
         a->option = o;
-  if (id == 0 || id == CLI_ERROR || id == CLI_HELP) {
-    free(a->longs);
-    free(a->shorts);
-    a->longs = NULL;
-    a->shorts = NULL;
-  }
   return id;
 }
 

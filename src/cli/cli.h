@@ -2,6 +2,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,7 +54,7 @@ extern const cli_command *const cli_commands[]; /* ended by NULL; in commands.c 
  *     }
  *   a.operands[0 .. a.n_operands - 1]
  */
-enum { CLI_HELP = -1, CLI_ERROR = -2 };
+enum { CLI_HELP = -1, CLI_ERROR = -2, CLI_MOST_OPTIONS = 64 /* of a command */ };
 typedef struct cli_args {
   const cli_command *command;
   const char *name;
@@ -63,8 +64,8 @@ typedef struct cli_args {
   const cli_option *option; /* the present option */
   char **operands;          /* inside argv */
   int n_operands;
-  void *longs;  /* private */
-  char *shorts; /* private */
+  struct option longs[CLI_MOST_OPTIONS + 2]; /* private, as the next */
+  char shorts[3 * CLI_MOST_OPTIONS + 2];
 } cli_args;
 void cli_start(cli_args *a, const cli_command *command, int argc, char **argv);
 int cli_next(cli_args *a); /* 0: no more options; operands are then set */

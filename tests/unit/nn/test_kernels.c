@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static uint64_t seed = 1;
 
@@ -20,9 +22,36 @@ static int below(int n)
   return (int)((uniform() + 1) / 2 * n) % n;
 }
 
+/* What floats gave since the last release. */
+static struct {
+  void *at;
+  size_t length;
+} mapped[16];
+static size_t n_mapped;
+
+/* n floats that end where a page begins that is not there, so that a kernel that reads or writes beyond them is found out, without a sanitizer too. */
+static float *floats(size_t n)
+{
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = n * sizeof(float), whole = (bytes + page - 1) / page * page;
+  assert_true(n_mapped < sizeof mapped / sizeof *mapped);
+  char *p = mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_true(p != MAP_FAILED && mprotect(p + whole, page, PROT_NONE) == 0);
+  mapped[n_mapped].at = p;
+  mapped[n_mapped++].length = whole + page;
+  return (float *)(void *)(p + whole - bytes);
+}
+
+static void release(void)
+{
+  while (n_mapped > 0) {
+    n_mapped--;
+    munmap(mapped[n_mapped].at, mapped[n_mapped].length);
+  }
+}
+
 static float *numbers(size_t n, double scale)
 {
-  float *x = malloc((n + 1) * sizeof *x);
+  float *x = floats(n);
   for (size_t i = 0; i < n; i++)
     x[i] = (float)(uniform() * scale);
   return x;
@@ -78,7 +107,7 @@ static double exact_activation(double x, nn_activation a)
 
 static void linear_one(nn_context *c, int M, int N, int K, bool q8, bool transposed)
 {
-  float *w = numbers((size_t)N * (size_t)K, 1), *b = numbers((size_t)N, 1), *x = numbers((size_t)M * (size_t)K, 2), *y = malloc((size_t)M * (size_t)N * 4);
+  float *w = numbers((size_t)N * (size_t)K, 1), *b = numbers((size_t)N, 1), *x = numbers((size_t)M * (size_t)K, 2), *y = floats((size_t)M * (size_t)N);
   float *scale = numbers((size_t)N, 1), *residual = numbers((size_t)M * (size_t)N, 1);
   tensor tw = transposed ? matrix(w, K, N) : matrix(w, N, K), tb = vector(b, N);
   nn_activation act = (nn_activation)below(NN_SILU + 1);
@@ -107,12 +136,7 @@ static void linear_one(nn_context *c, int M, int N, int K, bool q8, bool transpo
         fail_msg("M %d N %d K %d q8 %d: %g, not %g", M, N, K, q8, (double)y[m * N + n], want);
     }
   arena_free(&a);
-  free(w);
-  free(b);
-  free(x);
-  free(y);
-  free(scale);
-  free(residual);
+  release();
 }
 
 static void linear_is_the_product(void **state)
@@ -133,7 +157,7 @@ static void rows_do_not_depend_on_their_neighbours(void **state)
 {
   (void)state;
   enum { M = 67, N = 85, K = 203 };
-  float *w = numbers(N * K, 1), *x = numbers(M * K, 3), *y = malloc(M * N * 4), *one = malloc(N * 4), *first_kind = malloc(M * N * 4);
+  float *w = numbers(N * K, 1), *x = numbers(M * K, 3), *y = floats(M * N), *one = floats(N), *first_kind = floats(M * N);
   tensor tw = matrix(w, N, K);
   for (int q8 = 0; q8 < 2; q8++) {
     arena a = ARENA_INIT;
@@ -158,11 +182,7 @@ static void rows_do_not_depend_on_their_neighbours(void **state)
       }
     arena_free(&a);
   }
-  free(w);
-  free(x);
-  free(y);
-  free(one);
-  free(first_kind);
+  release();
 }
 
 static void stacks_and_slices(void **state)
@@ -187,9 +207,7 @@ static void stacks_and_slices(void **state)
   assert_true(nn_linear_pack(&l, &a, &(nn_linear_source){&all, false, 3 * N - 1, 2, NULL}, 1, NN_F32) < 0);
   arena_free(&a);
   done(c);
-  free(w);
-  free(b);
-  free(x);
+  release();
 }
 
 static void activations_are_close_to_exact(void **state)
@@ -203,7 +221,7 @@ static void activations_are_close_to_exact(void **state)
       for (int round = 0; round < 40; round++) {
         size_t n = (size_t)(1 + below(100));
         double scale = round % 4 == 0 ? 0.01 : round % 4 == 1 ? 1 : round % 4 == 2 ? 10 : 200;
-        float *x = numbers(n, scale), *y = malloc(n * 4);
+        float *x = numbers(n, scale), *y = floats(n);
         memcpy(y, x, n * 4);
         nn_activate(c, y, n, (nn_activation)act);
         for (size_t i = 0; i < n; i++) {
@@ -211,8 +229,7 @@ static void activations_are_close_to_exact(void **state)
           if (!(fabs((double)y[i] - want) <= 1e-6 * fabs(want) + 5e-7 * fabs((double)x[i]) + 1e-30))
             fail_msg("%s: activation %d of %g is %g, not %g", kinds[kind], act, (double)x[i], (double)y[i], want);
         }
-        free(x);
-        free(y);
+        release();
       }
     done(c);
   }
@@ -227,7 +244,7 @@ static void softmax_and_norm(void **state)
       continue;
     for (int round = 0; round < 60; round++) {
       size_t n = (size_t)(1 + below(300));
-      float *x = numbers(n, 20), *y = malloc(n * 4), *gain = numbers(n, 2), *bias = numbers(n, 1);
+      float *x = numbers(n, 20), *y = floats(n), *gain = numbers(n, 2), *bias = numbers(n, 1);
       double most = -1e9, sum = 0, mean = 0, variance = 0;
       for (size_t i = 0; i < n; i++)
         most = fmax(most, (double)x[i]);
@@ -247,10 +264,7 @@ static void softmax_and_norm(void **state)
         double want = ((double)x[i] - mean) / sqrt(variance + 1e-5) * (double)gain[i] + (double)bias[i];
         assert_true(fabs((double)y[i] - want) < 1e-4);
       }
-      free(x);
-      free(y);
-      free(gain);
-      free(bias);
+      release();
     }
     done(c);
   }
@@ -268,7 +282,7 @@ static void depthwise_is_the_convolution(void **state)
       int pad_y = ((OH - 1) * stride + k - H) / 2, pad_x = ((OW - 1) * stride + k - W) / 2;
       pad_y = pad_y < 0 ? 0 : pad_y;
       pad_x = pad_x < 0 ? 0 : pad_x;
-      float *w = numbers((size_t)(C * k * k), 1), *b = numbers((size_t)C, 1), *x = numbers((size_t)(H * W * C), 1), *y = malloc((size_t)(OH * OW * C) * 4);
+      float *w = numbers((size_t)(C * k * k), 1), *b = numbers((size_t)C, 1), *x = numbers((size_t)(H * W * C), 1), *y = floats((size_t)(OH * OW * C));
       tensor tw = {.name = "w", .type = TENSOR_F32, .n_dims = 4, .dims = {C, 1, k, k}, .data = w, .size = (size_t)(C * k * k) * 4}, tb = vector(b, C);
       arena a = ARENA_INIT;
       nn_depthwise *d;
@@ -287,10 +301,7 @@ static void depthwise_is_the_convolution(void **state)
             assert_true(fabs((double)y[(oy * OW + ox) * C + ch] - fmin(fmax(sum, 0), 6)) < 1e-5);
           }
       arena_free(&a);
-      free(w);
-      free(b);
-      free(x);
-      free(y);
+      release();
     }
     done(c);
   }
@@ -307,8 +318,8 @@ static void attention_is_softmax_of_products(void **state)
     for (int round = 0; round < 40; round++) {
       int heads = 1 + below(4), size = 1 + below(70), keys = 1 + below(50), queries = 1 + below(keys), ld = heads * size, prefix = below(2) ? below(keys) : 0;
       nn_attention a = {heads, size, 0.3f, below(2), prefix};
-      float *q = numbers((size_t)(queries * ld), 1), *k = numbers((size_t)(keys * ld), 1), *v = numbers((size_t)(keys * ld), 1), *out = malloc((size_t)(queries * ld) * 4);
-      float *weights = malloc((size_t)(heads * queries * keys) * 4);
+      float *q = numbers((size_t)(queries * ld), 1), *k = numbers((size_t)(keys * ld), 1), *v = numbers((size_t)(keys * ld), 1), *out = floats((size_t)(queries * ld));
+      float *weights = floats((size_t)(heads * queries * keys));
       nn_attention_forward(c, &a, out, (size_t)ld, q, (size_t)ld, (size_t)queries, k, (size_t)ld, v, (size_t)ld, (size_t)keys, weights);
       for (int h = 0; h < heads; h++)
         for (int i = 0; i < queries; i++) {
@@ -334,18 +345,13 @@ static void attention_is_softmax_of_products(void **state)
         }
       /* One query over an index that is the identity gives the last row again. */
       int32_t index[64], length = keys;
-      float *step = malloc((size_t)ld * 4);
+      float *step = floats((size_t)ld);
       for (int t = 0; t < keys; t++)
         index[t] = t;
       nn_attention_step(c, &a, step, (size_t)ld, q + (queries - 1) * ld, (size_t)ld, 1, k, (size_t)ld, v, (size_t)ld, index, 64, &length);
       for (int d = 0; d < ld; d++)
         assert_true(fabs((double)step[d] - (double)out[(queries - 1) * ld + d]) < 1e-5);
-      free(q);
-      free(k);
-      free(v);
-      free(out);
-      free(weights);
-      free(step);
+      release();
     }
     done(c);
   }
