@@ -185,13 +185,20 @@ static void gather(const page *p, uint8_t *line, const uint8_t *plane, size_t n,
     line[4 * x + c] = sample(p, plane, x);
 }
 
+/* How many passes over the picture: one for each plane that counts, or one. */
+static uint16_t planes_read(const page *p, const uint8_t *planes)
+{
+  return !planes ? 1 : p->samples < 4 ? p->samples : 4;
+}
+
 /* Strips, a scan line at a time; of planes, one after the other, what came before is kept in `planes` [height, width, 4]. */
 static int read_strips(const page *p, opis_image *image, TIFF *t, uint8_t *line, uint8_t *planes)
 {
   page joined = *p;
   joined.bits = 8;
   size_t width = p->width;
-  for (uint16_t c = 0; c < (planes ? (p->samples < 4 ? p->samples : 4) : 1); c++)
+  const uint16_t n_planes = planes_read(p, planes);
+  for (uint16_t c = 0; c < n_planes; c++)
     for (uint32_t y = 0; y < p->height; y++) {
       if (TIFFReadScanline(t, line, y, c) < 0)
         return truncated();
@@ -213,7 +220,8 @@ static int read_tiles(const page *p, opis_image *image, TIFF *t, uint8_t *tile, 
   TIFFGetField(t, TIFFTAG_TILEWIDTH, &w);
   TIFFGetField(t, TIFFTAG_TILELENGTH, &h);
   size_t row = (size_t)TIFFTileRowSize(t), width = p->width;
-  for (uint16_t c = 0; c < (planes ? (p->samples < 4 ? p->samples : 4) : 1); c++)
+  const uint16_t n_planes = planes_read(p, planes);
+  for (uint16_t c = 0; c < n_planes; c++)
     for (uint64_t y = 0; y < p->height; y += h)
       for (uint64_t x = 0; x < p->width; x += w) {
         if (TIFFReadTile(t, tile, (uint32_t)x, (uint32_t)y, 0, c) < 0)

@@ -151,6 +151,14 @@ class Server:
         assert status == 0, (status, self.errors)
 
 
+def until(holds):
+    """Waits for what must come soon, a minute at most on a busy machine."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, 'it did not come in a minute'
+        time.sleep(0.02)
+
+
 def events(body):
     """Server-sent events -> [(name, object)]"""
     out = []

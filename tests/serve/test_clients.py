@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from helper import FAKE, Server, form, png
+from helper import FAKE, Server, form, png, until
 
 
 def request_bytes(body, path='/v1/describe', kind='image/png', length=None, extra=''):
@@ -262,9 +262,10 @@ def test_environment(tmp_path):
     import json
     s = Server('--log', str(log))
     s.describe(('image', 'secret-name.png', png()), query='?beams=2')
+    until(lambda: '/v1/describe' in log.read_text())  # a request's line comes when it has ended, behind its answer
     os.rename(log, str(log) + '.1')
     s.process.send_signal(signal.SIGHUP)
-    time.sleep(0.4)
+    until(log.exists)
     s.get('/healthz')
     assert s.stop() == 0
     lines = [json.loads(line) for line in open(str(log) + '.1')]

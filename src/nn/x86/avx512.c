@@ -40,7 +40,7 @@ typedef __m512i qw;
 #define q_load(w) _mm512_xor_si512(_mm512_loadu_si512(w), _mm512_set1_epi8((char)0x80))
 #define q_begin(sum) _mm512_set1_epi32(sum)
 #define q_dot(acc, w, four) _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four))
-#ifdef __AMX_INT8__
+#ifdef NN_AMX
 #define MATRICES "nn/x86/amx.h"
 #define LINEAR_Q8 linear_q8_tiles
 #define LINEAR_BF16 linear_bf16
