@@ -110,11 +110,11 @@ int file_write_all(int fd, const void *bytes, size_t size, const char *what)
   return 0;
 }
 
-/* A device or a pipe is written, not replaced: a rename over /dev/null would take it from the whole machine. */
+/* A device or a pipe is written, not replaced: a rename over /dev/null would take it from the whole machine. Files in memory (/dev/shm) are ordinary ones. */
 static bool is_written_in_place(const char *path)
 {
   struct stat st;
-  return strncmp(path, "/dev/", 5) == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
+  return (strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0) || (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode));
 }
 
 int file_replace_open(file_replacement *r, const char *path, mode_t mode)
