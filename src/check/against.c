@@ -133,11 +133,12 @@ static double mean_of(const double *v, size_t n)
 static double stability(const double *now, size_t n, const double *before, size_t m)
 {
   double edges[BINS], counts[BINS] = {0}, others[BINS] = {0};
+  double last = before[0];
   size_t k = 0;
   for (size_t i = 1; i < BINS; i++) {
     double edge = before[i * m / BINS];
-    if (edge > before[0] && (k == 0 || edge > edges[k - 1]))
-      edges[k++] = edge;
+    if (edge > last)
+      last = edges[k++] = edge;
   }
   if (k == 0) { /* all were the same */
     edges[k++] = before[0];

@@ -60,6 +60,7 @@ static void hash_text(char text[OID_TEXT], const tree_entry *e)
   }
 }
 
+/* One of the two entries is there; both are where it is renamed. */
 static int tell(diff_list *l, const tree_entry *old_entry, const tree_entry *new_entry, bool renamed)
 {
   if ((l->n & (l->n - 1)) == 0) {
@@ -70,8 +71,10 @@ static int tell(diff_list *l, const tree_entry *old_entry, const tree_entry *new
   }
   const tree_entry *first = old_entry ? old_entry : new_entry;
   diff_entry *e = &l->items[l->n];
+  /* cppcheck-suppress nullPointer */
   *e = (diff_entry){.path = shown_path(first->path, first->flags & IS_DIR)};
   if (renamed)
+    /* cppcheck-suppress nullPointer */
     e->renamed_to = shown_path(new_entry->path, new_entry->flags & IS_DIR);
   if (!e->path || (renamed && !e->renamed_to)) {
     free(e->path);

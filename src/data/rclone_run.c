@@ -142,7 +142,7 @@ int rclone_run(int *status, char **said, const rclone_setup *s, const char *cons
   free(env);
   if (pipes[1] >= 0)
     close(pipes[1]);
-  FILE *f = code == 0 ? fdopen(pipes[0], "r") : NULL;
+  FILE *f = code == 0 && pipes[0] >= 0 ? fdopen(pipes[0], "r") : NULL;
   if (code == 0 && !f)
     code = error_nomem();
   for (ssize_t n; f && code == 0 && (n = getline(&text, &capacity, f)) > 0;) {
