@@ -8,7 +8,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -132,21 +131,11 @@ int config_parse(config *c, const char *text, size_t n, config_level level, cons
   return code;
 }
 
-static char *home_folder(void)
-{
-  const char *home = getenv("HOME");
-  if (home && *home)
-    return strdup(home);
-  struct passwd entry, *p = NULL;
-  char text[1024];
-  return strdup(getpwuid_r(getuid(), &entry, text, sizeof text, &p) == 0 && p ? p->pw_dir : "/");
-}
-
 /* Where DVC looks: $DVC_SYSTEM_CONFIG_DIR, else the first of XDG_CONFIG_DIRS; $DVC_GLOBAL_CONFIG_DIR, else XDG_CONFIG_HOME. */
 static int level_files(config *c, const char *dvc)
 {
   const char *system = getenv("DVC_SYSTEM_CONFIG_DIR"), *global = getenv("DVC_GLOBAL_CONFIG_DIR"), *xdg = getenv("XDG_CONFIG_HOME"), *dirs = getenv("XDG_CONFIG_DIRS");
-  char *home = home_folder();
+  char *home = file_home();
   int made = 0;
   if (!home)
     return error_nomem();
@@ -280,7 +269,7 @@ int config_path(char **path, const config *c, const char *section, const char *n
     return *path ? 0 : error_nomem();
   }
   if (v[0] == '~' && (v[1] == '/' || !v[1])) {
-    char *home = home_folder();
+    char *home = file_home();
     int made = home ? asprintf(path, "%s%s", home, v + 1) : -1;
     free(home);
     return made < 0 ? error_nomem() : 0;

@@ -6,7 +6,6 @@
 #include "util/file.h"
 
 #include <openssl/evp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,8 +203,9 @@ static int ask_ssh(ssh_facts *f, const char *host)
 {
   const char *const arguments[] = {"ssh", "-G", "--", host, NULL};
   const char *home = getenv("HOME");
-  const struct passwd *p = getpwuid(getuid());
-  int status, elsewhere = home && p && strcmp(home, p->pw_dir) != 0; /* ssh does not see that HOME is another */
+  char *account = file_account_home();
+  int status, elsewhere = home && account && strcmp(home, account) != 0; /* ssh does not see that HOME is another */
+  free(account);
   if (elsewhere)
     on_fact(f, "userknownhostsfile ~/.ssh/known_hosts");
   int code = rclone_run(&status, NULL, NULL, arguments, on_fact, f);

@@ -4,7 +4,6 @@
 #include "util/file.h"
 
 #include <ctype.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,11 +80,10 @@ typedef struct aws_file {
 
 static int home_path(char **path, const char *below)
 {
-  const char *home = getenv("HOME");
-  const struct passwd *p = home && *home ? NULL : getpwuid(getuid());
-  if (p)
-    home = p->pw_dir;
-  return asprintf(path, "%s/%s", home ? home : "", below) < 0 ? error_nomem() : 0;
+  char *home = file_home();
+  int n = home ? asprintf(path, "%s/%s", home, below) : -1;
+  free(home);
+  return n < 0 ? error_nomem() : 0;
 }
 
 /* The variable wins over the setting, as DVC has it. No file: nothing. */

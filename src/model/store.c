@@ -81,7 +81,11 @@ static char *file_name_of(const char *name)
 /* The way back, in place. */
 static void name_of_file(char *name)
 {
-  for (char *p = strchr(name, '@'); p && (p = strstr(p, "%2F"));) {
+  char *p = strchr(name, '@');
+  while (p) {
+    p = strstr(p, "%2F");
+    if (!p)
+      break;
     *p++ = '/';
     memmove(p, p + 2, strlen(p + 2) + 1);
   }

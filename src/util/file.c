@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -251,4 +252,17 @@ int path_join(char **joined, const char *folder, const char *name)
   size_t n = strlen(folder);
   int made = name[0] == '/' || n == 0 ? asprintf(joined, "%s", name) : asprintf(joined, "%s%s%s", folder, folder[n - 1] == '/' ? "" : "/", name);
   return made < 0 ? error_nomem() : 0;
+}
+
+char *file_account_home(void)
+{
+  struct passwd entry, *p = NULL;
+  char text[4096];
+  return strdup(getpwuid_r(getuid(), &entry, text, sizeof text, &p) == 0 && p ? p->pw_dir : "/");
+}
+
+char *file_home(void)
+{
+  const char *home = getenv("HOME");
+  return home && *home ? strdup(home) : file_account_home();
 }

@@ -44,4 +44,8 @@ bool file_is_folder(const char *path);                                        /*
 bool file_exists(const char *path);                                           /* follows links */
 int path_join(char **joined, const char *folder, const char *name);           /* malloc'ed; an absolute name stays as it is */
 
+/* The folder of the account that runs this, as the system's list has it, "/" where it has none; and the user's home, which is $HOME where that is set. malloc'ed; NULL: no memory. */
+char *file_account_home(void);
+char *file_home(void);
+
 #endif
