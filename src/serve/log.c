@@ -5,6 +5,7 @@
 #include "util/file.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,8 +13,9 @@
 
 struct access_log {
   pthread_mutex_t lock;
+  bool is_on; /* as it was opened: read without the lock */
   char *path; /* NULL: a descriptor that is not ours */
-  int fd;     /* -1: none */
+  int fd;     /* -1: none; changed under the lock */
 };
 
 static int open_log(const char *path)
@@ -39,6 +41,7 @@ int access_log_open(access_log **out, const char *where)
       return status;
     }
   }
+  log->is_on = log->fd >= 0;
   *out = log;
   return 0;
 }
@@ -70,7 +73,7 @@ void access_log_write(access_log *log, const request *r, double seconds)
   char when[64];
   struct timespec now;
   struct tm tm;
-  if (log->fd < 0)
+  if (!log->is_on)
     return;
   clock_gettime(CLOCK_REALTIME, &now);
   gmtime_r(&now.tv_sec, &tm);
