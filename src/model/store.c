@@ -81,13 +81,10 @@ static char *file_name_of(const char *name)
 /* The way back, in place. */
 static void name_of_file(char *name)
 {
-  char *p = strchr(name, '@');
-  while (p) {
-    p = strstr(p, "%2F");
-    if (!p)
-      break;
-    *p++ = '/';
-    memmove(p, p + 2, strlen(p + 2) + 1);
+  char *at = strchr(name, '@');
+  for (char *found = at ? strstr(at, "%2F") : NULL; found; found = strstr(found + 1, "%2F")) {
+    *found = '/';
+    memmove(found + 1, found + 3, strlen(found + 3) + 1);
   }
 }
 
