@@ -155,19 +155,11 @@ static int level_files(config *c, const char *dvc)
 
 int config_read_level(strbuf *text, const config *c, config_level level)
 {
-  char *bytes;
-  size_t n;
   *text = (strbuf)STRBUF_INIT;
   if (!c->files[level])
     return error_set(OPIS_EINVALID, "not inside of a DVC repository: there is no such configuration");
-  int code = file_read(&bytes, &n, c->files[level], LARGEST);
-  if (code == OPIS_ENOTFOUND)
-    return 0;
-  if (code < 0)
-    return code;
-  strbuf_append(text, bytes, n);
-  free(bytes);
-  return strbuf_check(text) < 0 ? error_nomem() : 0;
+  int code = file_append(text, c->files[level], LARGEST);
+  return code == OPIS_ENOTFOUND ? 0 : code;
 }
 
 int config_write_level(const config *c, config_level level, const strbuf *text)

@@ -88,23 +88,15 @@ static bool locate(const strbuf *text, const char *section, const char *name, co
   return found;
 }
 
+/* `with` stands on lines of its own; NULL: nothing. */
 static int splice(strbuf *text, size_t begin, size_t end, const strbuf *with)
 {
-  strbuf fresh = STRBUF_INIT;
-  strbuf_append(&fresh, text->s ? text->s : "", begin);
-  if (with && begin > 0 && text->s[begin - 1] != '\n')
-    strbuf_putc(&fresh, '\n');
-  if (with)
-    strbuf_append(&fresh, with->s, with->n);
-  if (text->n > end)
-    strbuf_append(&fresh, text->s + end, text->n - end);
-  if (strbuf_check(&fresh) < 0) {
-    strbuf_free(&fresh);
-    return error_nomem();
-  }
-  strbuf_free(text);
-  *text = fresh;
-  return 0;
+  if (!with)
+    return strbuf_replace(text, begin, end, "", 0);
+  if (begin == 0 || text->s[begin - 1] == '\n')
+    return strbuf_replace(text, begin, end, with->s, with->n);
+  int code = strbuf_replace(text, begin, begin, "\n", 1);
+  return code < 0 ? code : strbuf_replace(text, begin + 1, end + 1, with->s, with->n);
 }
 
 int config_edit(strbuf *text, const char *section, const char *name, const char *key, const char *value, bool *found)

@@ -27,8 +27,7 @@ char *gitignore_line(const char *name)
 
 static int read_file(strbuf *text, char **path, char **rel, const repo *r, const char *of)
 {
-  char *folder = path_folder(of), *bytes;
-  size_t n;
+  char *folder = path_folder(of);
   *text = (strbuf)STRBUF_INIT;
   *path = *rel = NULL;
   if (!folder || asprintf(rel, "%s%s.gitignore", folder, *folder ? "/" : "") < 0) {
@@ -38,14 +37,8 @@ static int read_file(strbuf *text, char **path, char **rel, const repo *r, const
   free(folder);
   int code = repo_absolute(path, r, *rel);
   if (code == 0)
-    code = file_read(&bytes, &n, *path, LARGEST);
-  if (code == OPIS_ENOTFOUND)
-    return 0;
-  if (code < 0)
-    return code;
-  strbuf_append(text, bytes, n);
-  free(bytes);
-  return strbuf_check(text) < 0 ? error_nomem() : 0;
+    code = file_append(text, *path, LARGEST);
+  return code == OPIS_ENOTFOUND ? 0 : code;
 }
 
 /* Where the line stands; false when it is not there. */

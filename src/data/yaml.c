@@ -214,21 +214,6 @@ int64_t yaml_int(const yaml_node *mapping, const char *key, int64_t otherwise)
 
 /* ---- editing ---- */
 
-static int replace(strbuf *text, size_t begin, size_t end, const char *with, size_t n)
-{
-  strbuf fresh = STRBUF_INIT;
-  strbuf_append(&fresh, text->s, begin);
-  strbuf_append(&fresh, with, n);
-  strbuf_append(&fresh, text->s + end, text->n - end);
-  if (strbuf_check(&fresh) < 0) {
-    strbuf_free(&fresh);
-    return error_nomem();
-  }
-  strbuf_free(text);
-  *text = fresh;
-  return 0;
-}
-
 /* The end of the line on which byte `at` stands, behind its line break; a missing last line break is added. */
 static size_t line_end(strbuf *text, size_t at)
 {
@@ -263,17 +248,17 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
       end--;
     end = line_end(text, end);
     strbuf_printf(&line, "%*s%s: %s\n", (int)map->column, "", key, value);
-    code = strbuf_check(&line) < 0 ? error_nomem() : replace(text, end, end, line.s, line.n);
+    code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, end, end, line.s, line.n);
   } else if (value) {
     const yaml_node *k = map->items[i], *v = map->items[i + 1];
     size_t begin = v->begin > k->end ? v->begin : k->end + 1;
     strbuf_printf(&line, "%s%s", v->begin > k->end + 1 ? "" : " ", value);
-    code = strbuf_check(&line) < 0 ? error_nomem() : replace(text, begin, value_end(v) > begin ? value_end(v) : begin, line.s, line.n);
+    code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, begin, value_end(v) > begin ? value_end(v) : begin, line.s, line.n);
   } else if (i + 2 < map->n) /* up to the next key, which also works for the first one, behind "- " */
-    code = replace(text, map->items[i]->begin, map->items[i + 2]->begin, "", 0);
+    code = strbuf_replace(text, map->items[i]->begin, map->items[i + 2]->begin, "", 0);
   else {
     size_t end = line_end(text, value_end(map->items[i + 1])), begin = map->items[i]->begin - map->items[i]->column;
-    code = map->n == 2 ? error_set(OPIS_EINVALID, "%s: '%s' is the only key of its mapping", what, key) : replace(text, begin, end, "", 0);
+    code = map->n == 2 ? error_set(OPIS_EINVALID, "%s: '%s' is the only key of its mapping", what, key) : strbuf_replace(text, begin, end, "", 0);
   }
   strbuf_free(&line);
   return code;

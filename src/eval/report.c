@@ -141,7 +141,7 @@ int eval_report_json(strbuf *b, const eval_report *r)
   if (r->comparison)
     json_object_set_new(o, "compare", comparison_json(r));
   json_object_set_new(o, "per_picture", pictures_json(r));
-  char *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(15) | JSON_ENSURE_ASCII * 0);
+  char *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
   json_decref(o);
   if (!text)
     return error_nomem();

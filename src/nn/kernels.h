@@ -11,7 +11,7 @@
 
 #include "nn/nn.h"
 
-enum { NN_PANEL = 16, NN_BLOCK = 32, NN_TILE_ROWS = 16 };
+enum { NN_PANEL = 16, NN_BLOCK = 32, NN_TILE_ROWS = 16, NN_WIDE_ROWS = 256, NN_WIDE_PANELS = 2 };
 
 struct nn_linear {
   int N, K;
@@ -72,7 +72,7 @@ typedef struct nn_kernels {
   void (*linear_f32)(const nn_product *p, nn_tile t);
   void (*linear_q8)(const nn_product *p, nn_tile t);
   void (*quantize)(int8_t *q, float *s, int32_t *n, const float *x, int K, int blocks); /* one row; padded with zeros; n: -128 times the sum of each block */
-  /* With matrix units, else NULL: 8-bit weights and activations in bf16. A tile has an even number of panels or the last one. */
+  /* With matrix units, else NULL: 8-bit weights and activations in bf16. A tile has at most NN_WIDE_ROWS rows and NN_WIDE_PANELS panels. */
   void (*linear_bf16)(const nn_product *p, nn_tile t);
   void (*narrow)(uint16_t *to, const float *x, int K, int blocks); /* one row to bf16, a block each 16 * 32 numbers; padded with zeros */
   float (*dot)(const float *a, const float *b, size_t n);

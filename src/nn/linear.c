@@ -238,21 +238,19 @@ void nn_product_clamp(nn_product *p)
 
 /* ---- on matrix units ---- */
 
-enum { WIDE_ROWS = 256, WIDE_PANELS = 2 };
-
 static void run_wide_tiles(void *user, size_t begin, size_t end, int thread)
 {
   const tiles *t = user;
-  const int panels = t->p.l->panels, together = (panels + WIDE_PANELS - 1) / WIDE_PANELS;
+  const int panels = t->p.l->panels, together = (panels + NN_WIDE_PANELS - 1) / NN_WIDE_PANELS;
   (void)thread;
   for (size_t i = begin; i < end; i++) {
-    size_t rows = i / (size_t)together * WIDE_ROWS;
-    int panel = (int)(i % (size_t)together) * WIDE_PANELS;
+    size_t rows = i / (size_t)together * NN_WIDE_ROWS;
+    int panel = (int)(i % (size_t)together) * NN_WIDE_PANELS;
     nn_tile tile = {
       .row_begin = rows,
-      .row_end = rows + WIDE_ROWS < t->M ? rows + WIDE_ROWS : t->M,
+      .row_end = rows + NN_WIDE_ROWS < t->M ? rows + NN_WIDE_ROWS : t->M,
       .panel_begin = panel,
-      .panel_end = panel + WIDE_PANELS < panels ? panel + WIDE_PANELS : panels,
+      .panel_end = panel + NN_WIDE_PANELS < panels ? panel + NN_WIDE_PANELS : panels,
     };
     t->k->linear_bf16(&t->p, tile);
   }
@@ -286,7 +284,7 @@ static void forward_wide(nn_context *c, tiles *t)
   narrow_job j = {c->k, bx, t->p.x, t->p.ldx, l->K, l->blocks};
   pool_for(c->threads, t->M, 1 + 65536 / (size_t)(l->K + 1), run_narrow, &j);
   t->p.bx = bx;
-  pool_for(c->threads, (t->M + WIDE_ROWS - 1) / WIDE_ROWS * (size_t)((l->panels + WIDE_PANELS - 1) / WIDE_PANELS), 1, run_wide_tiles, t);
+  pool_for(c->threads, (t->M + NN_WIDE_ROWS - 1) / NN_WIDE_ROWS * (size_t)((l->panels + NN_WIDE_PANELS - 1) / NN_WIDE_PANELS), 1, run_wide_tiles, t);
 }
 
 void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const nn_epilogue *e)

@@ -50,7 +50,7 @@ typedef struct nn_linear_source {
 
 /* What a layer's weights become. NN_Q8: 8 bits (a Q8_0 tensor's own, or quantised here), activations quantised on the fly: the same bits on every kind of processor.
  * NN_Q8_WIDE: the same weights for a layer whose rows always come by the hundred, as those of a picture's encoder do: where the processor multiplies matrices of bf16 (AMX), weights and
- * activations are rounded to that instead, which is three times as fast and no coarser; elsewhere as NN_Q8. */
+ * activations are rounded to that instead, which is twice as fast and no coarser; elsewhere as NN_Q8. */
 typedef enum nn_weights { NN_F32, NN_Q8, NN_Q8_WIDE } nn_weights;
 
 /* Packs one layer; several sources of one K are stacked along N (q, k and v from separate tensors become one product). Memory is the arena's. */

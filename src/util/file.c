@@ -96,6 +96,18 @@ void file_map_close(file_map *map)
   *map = (file_map){NULL, 0};
 }
 
+int file_append(strbuf *to, const char *path, uint64_t max)
+{
+  char *bytes;
+  size_t n;
+  int code = file_read(&bytes, &n, path, max);
+  if (code < 0)
+    return code;
+  strbuf_append(to, bytes, n);
+  free(bytes);
+  return strbuf_check(to) < 0 ? error_nomem() : 0;
+}
+
 int file_write_all(int fd, const void *bytes, size_t size, const char *what)
 {
   const char *p = bytes;

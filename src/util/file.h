@@ -2,6 +2,8 @@
 #ifndef UTIL_FILE_H
 #define UTIL_FILE_H
 
+#include "util/strbuf.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +14,7 @@
 int file_read(char **bytes, size_t *size, const char *path, uint64_t max);
 /* The same from an open descriptor; `what` names it in errors. Does not close it. */
 int file_read_fd(char **bytes, size_t *size, int fd, const char *what, uint64_t max);
+int file_append(strbuf *to, const char *path, uint64_t max); /* a whole file behind what is there */
 
 /* A file mapped read-only. An empty file has data NULL and size 0. */
 typedef struct file_map {

@@ -61,6 +61,21 @@ void strbuf_printf(strbuf *b, const char *format, ...)
   va_end(args);
 }
 
+int strbuf_replace(strbuf *b, size_t begin, size_t end, const char *with, size_t n)
+{
+  strbuf fresh = STRBUF_INIT;
+  strbuf_append(&fresh, b->s ? b->s : "", begin);
+  strbuf_append(&fresh, with, n);
+  strbuf_append(&fresh, b->s ? b->s + end : "", b->n - end);
+  if (strbuf_check(&fresh) < 0) {
+    strbuf_free(&fresh);
+    return error_nomem();
+  }
+  strbuf_free(b);
+  *b = fresh;
+  return 0;
+}
+
 void strbuf_reset(strbuf *b)
 {
   b->n = 0;

@@ -20,6 +20,8 @@ void strbuf_append(strbuf *b, const char *s, size_t n);
 void strbuf_puts(strbuf *b, const char *s);
 void strbuf_putc(strbuf *b, char c);
 void strbuf_printf(strbuf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Bytes begin up to end give way to the n bytes `with`. 0, or OPIS_ENOMEM and the buffer is as it was. */
+int strbuf_replace(strbuf *b, size_t begin, size_t end, const char *with, size_t n);
 void strbuf_reset(strbuf *b);      /* n = 0, the memory is kept */
 int strbuf_check(const strbuf *b); /* 0 or OPIS_ENOMEM */
 char *strbuf_take(strbuf *b);      /* the malloc'ed string, never NULL unless failed; the buffer is empty afterwards */

@@ -178,18 +178,13 @@ INLINE void wide_panels(const nn_product *p, nn_tile t, float *sums, uint16_t *w
 
 static void linear_bf16(const nn_product *p, nn_tile t)
 {
-  enum { MOST_ROWS = 256 };
   static const tile_config config = {.palette = 1, .row_bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-  _Alignas(64) float sums[MOST_ROWS * 2 * NN_PANEL];
-  _Alignas(64) uint16_t weights[2 * CHUNK * TILE];
+  _Alignas(64) float sums[NN_WIDE_ROWS * NN_WIDE_PANELS * NN_PANEL];
+  _Alignas(64) uint16_t weights[NN_WIDE_PANELS * CHUNK * TILE];
   _tile_loadconfig(&config);
-  nn_tile rows = t;
-  for (; rows.row_begin < t.row_end; rows.row_begin = rows.row_end) {
-    rows.row_end = t.row_end - rows.row_begin < MOST_ROWS ? t.row_end : rows.row_begin + MOST_ROWS;
-    if (t.panel_end - t.panel_begin > 1)
-      wide_panels(p, rows, sums, weights, 2);
-    else
-      wide_panels(p, rows, sums, weights, 1);
-  }
+  if (t.panel_end - t.panel_begin > 1)
+    wide_panels(p, t, sums, weights, 2);
+  else
+    wide_panels(p, t, sums, weights, 1);
   _tile_release();
 }

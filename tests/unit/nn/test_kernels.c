@@ -159,11 +159,11 @@ static void rows_do_not_depend_on_their_neighbours(void **state)
   enum { M = 67, N = 85, K = 203 };
   float *w = numbers(N * K, 1), *x = numbers(M * K, 3), *y = floats(M * N), *one = floats(N), *first_kind = floats(M * N);
   tensor tw = matrix(w, N, K);
-  for (int q8 = 0; q8 < 2; q8++) {
+  for (nn_weights type = NN_F32; type <= NN_Q8_WIDE; type++) {
     arena a = ARENA_INIT;
     nn_linear *l;
     bool first = true;
-    assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&tw, false, 0, 0, NULL}, 1, q8 ? NN_Q8 : NN_F32), 0);
+    assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&tw, false, 0, 0, NULL}, 1, type), 0);
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
       for (int threads = 1; threads <= 5; threads += 2) {
         nn_context *c = context(kinds[kind], threads);
@@ -174,7 +174,7 @@ static void rows_do_not_depend_on_their_neighbours(void **state)
           nn_linear_forward(c, l, one, N, x + m * K, K, 1, NULL);
           assert_memory_equal(one, y + m * N, N * 4);
         }
-        if (q8 && !first)
+        if (type == NN_Q8 && !first)
           assert_memory_equal(y, first_kind, M * N * 4);
         memcpy(first_kind, y, M * N * 4);
         first = false;
