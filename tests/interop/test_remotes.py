@@ -1,5 +1,5 @@
 # venv: remotes
-"""S3 remotes against real servers (rclone's; Versity's where `versitygw` is on the PATH or OPIS_VERSITYGW names it), alone and in turn with DVC; and what DVC does over HTTP."""
+"""S3 remotes against real servers (rclone's and Versity's), alone and in turn with DVC; and what DVC does over HTTP."""
 import contextlib
 import hashlib
 import json
@@ -13,6 +13,7 @@ import sys
 import time
 
 import pytest
+import versity
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
 from conftest import GOLDEN, GOLDEN_DIR, OPIS, Repository  # noqa: E402
@@ -21,7 +22,6 @@ from test_sync import clone as cloned  # noqa: E402
 
 ID, SECRET = "AKIDEXAMPLE", "s3cret/with+signs="
 RCLONE = pathlib.Path(sys.prefix) / "bin/rclone"
-VERSITY = os.environ.get("OPIS_VERSITYGW") or shutil.which("versitygw")
 FULL = os.environ.get("OPIS_INTEROP") == "full"
 MB = 1_000_000
 
@@ -34,11 +34,11 @@ def s3_server(name, folder):
         with program(RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--config", "", "--vfs-cache-mode", "off", folder, port=port, env={"RCLONE_AUTH_KEY": f'"{ID},{SECRET}"'}):
             yield port
     else:
-        with program(VERSITY, "--port", f"127.0.0.1:{port}", "posix", folder, port=port, env={"ROOT_ACCESS_KEY": ID, "ROOT_SECRET_KEY": SECRET}):
+        with program(versity.gateway(), "--port", f"127.0.0.1:{port}", "posix", folder, port=port, env={"ROOT_ACCESS_KEY": ID, "ROOT_SECRET_KEY": SECRET}):
             yield port
 
 
-@pytest.fixture(params=["rclone", pytest.param("versity", marks=pytest.mark.skipif(not VERSITY, reason="no versitygw here"))])
+@pytest.fixture(params=["rclone", "versity"])
 def s3(request, tmp_path):
     with s3_server(request.param, tmp_path / "s3") as port:
         yield request.param, port
