@@ -1,4 +1,4 @@
-/* Reading files of the work tree: their hashes, and their way into the store, on all cores. */
+/* Reading files of the work tree: their hashes, and their way into the store, on all cores. Small files are read a batch at a time and hashed together (md5_many); large ones one by one. */
 #include "data/index.h"
 #include "data/scan.h"
 
@@ -7,13 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SMALL = 1 << 20, TRIES = 3 };
+enum { SMALL = 1 << 20, TRIES = 3, BATCH = 32, BATCH_BYTES = 2 << 20 };
 
 typedef struct job {
   repo *r;
@@ -24,6 +25,8 @@ typedef struct job {
   bool legacy;
   odb *store;
   uint64_t total;
+  pthread_mutex_t lock;
+  size_t next; /* the first entry that nobody has taken; guarded by lock */
   atomic_ullong done;
   atomic_int code; /* of the first failure */
   char message[1024];
@@ -46,11 +49,12 @@ static void note(tree_entry *e, const struct stat *st)
   e->flags |= st->st_mode & 0111 ? TREE_EXECUTABLE : 0;
 }
 
-static int read_small(int fd, uint8_t *buffer, size_t size, size_t *n, const char *what)
+/* Reads until there are `least` bytes, or the file ends; not more than `most`. */
+static int read_some(int fd, uint8_t *buffer, size_t least, size_t most, size_t *n, const char *what)
 {
   *n = 0;
-  while (*n < size) {
-    ssize_t got = read(fd, buffer + *n, size - *n);
+  do {
+    ssize_t got = read(fd, buffer + *n, most - *n);
     if (got < 0 && errno == EINTR)
       continue;
     if (got < 0)
@@ -58,7 +62,7 @@ static int read_small(int fd, uint8_t *buffer, size_t size, size_t *n, const cha
     if (got == 0)
       break;
     *n += (size_t)got;
-  }
+  } while (*n < least);
   return 0;
 }
 
@@ -90,8 +94,8 @@ static int store_small(job *j, int fd, tree_entry *e, const uint8_t *bytes, size
   return odb_write(j->store, &o, bytes, n);
 }
 
-/* A large file: cloned where the file system can and then hashed (the clone cannot change any more), else hashed while it is copied. */
-static int store_large(job *j, int fd, tree_entry *e, const char *path)
+/* A file by itself: cloned where the file system can and then hashed (the clone cannot change any more), else hashed while it is copied. */
+static int store_alone(job *j, int fd, tree_entry *e, const char *path)
 {
   odb_temporary t;
   oid o = {.dir = false};
@@ -121,7 +125,7 @@ static int store_large(job *j, int fd, tree_entry *e, const char *path)
   if (cloned && lseek(t.fd, 0, SEEK_SET) != 0)
     code = error_set_errno("%s", path);
   for (size_t n = SMALL; code == 0 && n == SMALL && !cloned;) {
-    code = read_small(from, buffer, SMALL, &n, path);
+    code = read_some(from, buffer, SMALL, SMALL, &n, path);
     if (code == 0)
       code = file_write_all(t.fd, buffer, n, j->store->path);
     md5_add(&m, buffer, n);
@@ -141,78 +145,170 @@ static int store_large(job *j, int fd, tree_entry *e, const char *path)
   return odb_keep(&t, j->store, &o);
 }
 
-static int one_try(job *j, tree_entry *e, const char *path, uint8_t *buffer, bool *stable)
+static bool same_state(const struct stat *a, const struct stat *b)
 {
-  struct stat before, after;
-  size_t n = 0;
-  int fd = openat(j->folder, path, O_RDONLY | O_CLOEXEC), code = 0;
-  if (fd < 0)
-    return error_set_errno("%s/%s", j->rel, e->path);
-  if (fstat(fd, &before) != 0)
-    code = error_set_errno("%s", path);
-  else
-    note(e, &before);
-  if (code == 0 && before.st_size < SMALL) {
-    code = read_small(fd, buffer, SMALL, &n, path);
-    if (code == 0 && !j->legacy)
-      md5_bytes(e->md5, buffer, n);
-    else if (code == 0 && lseek(fd, 0, SEEK_SET) == 0)
-      code = md5_fd_dos2unix(e->md5, NULL, fd, path);
-  } else if (code == 0 && !j->store)
-    code = j->legacy ? md5_fd_dos2unix(e->md5, NULL, fd, path) : md5_fd(e->md5, NULL, fd, path);
-  else if (code == 0)
-    code = store_large(j, fd, e, path);
-  if (code == 0 && fstat(fd, &after) != 0)
-    code = error_set_errno("%s", path);
-  *stable = code == 0 && before.st_size == after.st_size && before.st_mtim.tv_sec == after.st_mtim.tv_sec && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec &&
-    (before.st_size >= SMALL || (off_t)n == before.st_size);
-  if (*stable && j->store && before.st_size < SMALL)
-    code = store_small(j, fd, e, buffer, n);
-  close(fd);
+  return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static int open_file(job *j, tree_entry *e, int *fd, struct stat *st)
+{
+  *fd = openat(j->folder, j->name ? j->name : e->path, O_RDONLY | O_CLOEXEC);
+  if (*fd >= 0 && fstat(*fd, st) == 0) {
+    note(e, st);
+    return 0;
+  }
+  int code = error_set_errno("%s/%s", j->rel, e->path);
+  if (*fd >= 0)
+    close(*fd);
   return code;
 }
 
-static int hash_one(job *j, tree_entry *e, uint8_t *buffer)
+static int changes_all_the_time(const tree_entry *e, const job *j)
+{
+  return error_set(OPIS_EBUSY, "%s: changes while it is being read; try again when it is complete", j->name ? j->name : e->path);
+}
+
+/* A large file, or one of DVC 2. */
+static int hash_alone(job *j, tree_entry *e)
 {
   const char *path = j->name ? j->name : e->path;
-  if (e->flags & TREE_HASHED) {
-    oid o = {.dir = false};
-    memcpy(o.md5, e->md5, MD5_SIZE);
-    if (!j->store || odb_has(j->store, &o))
-      return 0;
-  }
   for (int i = 0; i < TRIES; i++) {
-    bool stable;
-    int code = one_try(j, e, path, buffer, &stable);
+    struct stat before, after;
+    int fd, code = open_file(j, e, &fd, &before);
     if (code < 0)
       return code;
-    if (stable) {
+    code = j->store ? store_alone(j, fd, e, path) : j->legacy ? md5_fd_dos2unix(e->md5, NULL, fd, path) : md5_fd(e->md5, NULL, fd, path);
+    if (code == 0 && fstat(fd, &after) != 0)
+      code = error_set_errno("%s", path);
+    close(fd);
+    if (code < 0)
+      return code;
+    if (same_state(&before, &after)) {
       e->flags |= TREE_HASHED;
       return 0;
     }
   }
-  return error_set(OPIS_EBUSY, "%s: changes while it is being read; try again when it is complete", path);
+  return changes_all_the_time(e, j);
 }
 
-static void hash_some(void *user, size_t begin, size_t end, int thread)
+/* ---- batches ---- */
+
+typedef struct batch {
+  size_t n, used;
+  tree_entry *entries[BATCH];
+  int fd[BATCH]; /* open still, where the file itself may become the object */
+  md5_piece pieces[BATCH];
+  uint8_t md5[BATCH][MD5_SIZE];
+  uint8_t bytes[BATCH_BYTES];
+} batch;
+
+static bool is_known(const job *j, const tree_entry *e)
+{
+  oid o = {.dir = false};
+  memcpy(o.md5, e->md5, MD5_SIZE);
+  return (e->flags & TREE_HASHED) && (!j->store || odb_has(j->store, &o));
+}
+
+/* Reads a small file; what is hashed later is what was read here. *alone: it is not as small as it was. */
+static int read_file(job *j, batch *b, tree_entry *e, bool *alone)
+{
+  const char *path = j->name ? j->name : e->path;
+  *alone = false;
+  for (int i = 0; i < TRIES; i++) {
+    struct stat before, after;
+    size_t n = 0;
+    int fd, code = open_file(j, e, &fd, &before);
+    if (code < 0)
+      return code;
+    *alone = (uint64_t)before.st_size >= BATCH_BYTES - b->used;
+    if (!*alone) /* a byte more than there should be: some file systems lie about sizes */
+      code = read_some(fd, b->bytes + b->used, e->size, e->size + 1, &n, path);
+    if (code == 0 && fstat(fd, &after) != 0)
+      code = error_set_errno("%s", path);
+    if (code == 0 && !*alone && same_state(&before, &after) && n == e->size) {
+      b->entries[b->n] = e;
+      b->fd[b->n] = fd;
+      b->pieces[b->n++] = (md5_piece){b->bytes + b->used, n};
+      b->used += n;
+      return 0;
+    }
+    close(fd);
+    if (code < 0 || *alone)
+      return code;
+  }
+  return changes_all_the_time(e, j);
+}
+
+static int hash_batch(job *j, batch *b, size_t begin, size_t end)
+{
+  int code = 0;
+  b->n = b->used = 0;
+  for (size_t i = begin; i < end && code == 0; i++) {
+    tree_entry *e = &j->t->entries[i];
+    bool alone = j->legacy || e->size >= SMALL;
+    if (is_known(j, e))
+      continue;
+    if (!alone)
+      code = read_file(j, b, e, &alone);
+    if (code == 0 && alone)
+      code = hash_alone(j, e);
+  }
+  if (code == 0)
+    md5_many(b->md5, b->pieces, b->n);
+  for (size_t i = 0; i < b->n; i++) {
+    tree_entry *e = b->entries[i];
+    if (code == 0) {
+      memcpy(e->md5, b->md5[i], MD5_SIZE);
+      e->flags |= TREE_HASHED;
+      if (j->store)
+        code = store_small(j, b->fd[i], e, b->pieces[i].bytes, b->pieces[i].n);
+    }
+    close(b->fd[i]);
+  }
+  return code;
+}
+
+/* The next entries that nobody has taken: a large file alone, or as many small ones as a batch has room for. */
+static bool take(job *j, size_t *begin, size_t *end, uint64_t *bytes)
+{
+  pthread_mutex_lock(&j->lock);
+  *begin = *end = j->next;
+  *bytes = 0;
+  while (*end < j->t->n && *end - *begin < BATCH) {
+    uint64_t size = j->t->entries[*end].size;
+    if (*end > *begin && (size >= SMALL || size > BATCH_BYTES - *bytes))
+      break;
+    *bytes += size;
+    ++*end;
+    if (size >= SMALL)
+      break;
+  }
+  j->next = *end;
+  pthread_mutex_unlock(&j->lock);
+  return *begin < *end;
+}
+
+static void hash_some(void *user, size_t first, size_t last, int thread)
 {
   job *j = user;
-  uint8_t *buffer = malloc(SMALL);
+  batch *b = malloc(sizeof *b);
+  size_t begin, end;
+  uint64_t bytes;
+  (void)first;
+  (void)last;
   (void)thread;
-  if (!buffer)
+  if (!b)
     fail(j, error_nomem());
-  for (size_t i = begin; i < end && buffer && atomic_load_explicit(&j->code, memory_order_relaxed) == 0; i++) {
-    tree_entry *e = &j->t->entries[i];
-    int code = hash_one(j, e, buffer);
+  while (b && atomic_load_explicit(&j->code, memory_order_relaxed) == 0 && take(j, &begin, &end, &bytes)) {
+    int code = hash_batch(j, b, begin, end);
     if (code == 0)
       code = repo_check_cancelled(j->r);
     if (code < 0)
       fail(j, code);
-    unsigned long long done = atomic_fetch_add(&j->done, e->size) + e->size;
-    if (i % 64 == 0 || e->size >= SMALL)
-      repo_progress(j->r, j->store ? "Adding" : "Hashing", done, j->total, true);
+    unsigned long long done = atomic_fetch_add(&j->done, bytes) + bytes;
+    repo_progress(j->r, j->store ? "Adding" : "Hashing", done, j->total, true);
   }
-  free(buffer);
+  free(b);
 }
 
 static int open_place(job *j, const char *rel)
@@ -237,7 +333,7 @@ static int open_place(job *j, const char *rel)
 int scan_hash(tree *t, repo *r, const char *rel, bool legacy, odb *store)
 {
   bool same;
-  job j = {.r = r, .t = t, .folder = -1, .rel = rel, .legacy = legacy, .store = store};
+  job j = {.r = r, .t = t, .folder = -1, .rel = rel, .legacy = legacy, .store = store, .lock = PTHREAD_MUTEX_INITIALIZER};
   if (t->n == 0)
     return index_save(t, r, rel, legacy);
   int code = index_apply(t, r, rel, legacy, &same);
@@ -247,7 +343,7 @@ int scan_hash(tree *t, repo *r, const char *rel, bool legacy, odb *store)
   if (code < 0)
     return code;
   j.total = tree_bytes(t);
-  pool_for(r->pool, t->n, 1, hash_some, &j);
+  pool_for(r->pool, (size_t)pool_threads(r->pool), 1, hash_some, &j);
   close(j.folder);
   if (j.code < 0)
     return error_set(j.code, "%s", j.message);
