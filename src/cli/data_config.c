@@ -4,9 +4,11 @@
 #include "data/config.h"
 #include "util/error.h"
 
+#include <ctype.h>
 #include <opis/error.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { GLOBAL = 256, SYSTEM, PROJECT, LOCAL, SHOW_ORIGIN };
 
@@ -121,7 +123,7 @@ static int remote_remove_one(repo *r, const setting_options *o, char **words)
   if (code == 0 && !found)
     return error_set(OPIS_ENOTFOUND, "%s: no remote of this name at this level", words[0]);
   for (int level = CONFIG_REPO; level < CONFIG_LEVELS && code == 0; level++) /* a default that is no more */
-    if (now && strcmp(now, words[0]) == 0)
+    if (now && strcasecmp(now, words[0]) == 0)
       code = set_one(r, (config_level)level, "core", "", "remote", NULL, NULL);
   return code;
 }
@@ -141,7 +143,7 @@ static int remote_rename(repo *r, const setting_options *o, char **words)
   if (code == 0)
     code = config_write_level(&r->config, o->level, &text);
   strbuf_free(&text);
-  return code == 0 && now && strcmp(now, words[0]) == 0 ? set_one(r, o->level, "core", "", "remote", words[1], NULL) : code;
+  return code == 0 && now && strcasecmp(now, words[0]) == 0 ? set_one(r, o->level, "core", "", "remote", words[1], NULL) : code;
 }
 
 static int remote_list(repo *r, const setting_options *o)
@@ -156,7 +158,7 @@ static int remote_list(repo *r, const setting_options *o)
     if (config_path(&url, &r->config, "remote", c->name, "url") < 0)
       return OPIS_ENOMEM;
     char *normal = url[0] == '/' ? path_normal("/", url) : NULL;
-    printf("%s\t%s%s\n", c->name, normal ? normal : url, standard && strcmp(standard, c->name) == 0 ? "\t(default)" : "");
+    printf("%s\t%s%s\n", c->name, normal ? normal : url, standard && strcasecmp(standard, c->name) == 0 ? "\t(default)" : "");
     free(normal);
     free(url);
   }
@@ -197,6 +199,9 @@ static int run_remote(const cli_command *self, int argc, char **argv)
   char **words = a.operands + 1;
   if (form == 6 || n < forms[form].least || n > forms[form].most)
     return cli_usage(self, argv[0], "%s: needs add NAME URL, modify NAME KEY VALUE, remove NAME, rename OLD NEW, list, or default [NAME]", argv[0]);
+  for (int i = 0; i < (form == 3 ? 2 : 1) && i < n; i++) /* as DVC: names have no capitals */
+    for (char *p = words[i]; *p; p++)
+      *p = (char)tolower((unsigned char)*p);
   status = data_open(&s, form != 4);
   if (status)
     return status;

@@ -1,4 +1,4 @@
-/* Reading the configuration. Values follow configobj, which DVC uses: quoted with ' or " (or three of them), and a comment may follow. */
+/* Reading the configuration. Its lines are taken apart in config_line.c. */
 #include "data/config.h"
 
 #include "data/temporary.h"
@@ -34,98 +34,62 @@ static int add_item(config *c, const char *section, const char *name, const char
   return i->section && i->name && i->key && i->value ? 0 : error_nomem();
 }
 
-static const char *skip_space(const char *s, const char *end)
+/* Whether a word, in letters as written, came before; it is noted. */
+static int came_before(bool *before, strbuf *seen, const char *a, const char *b)
 {
-  while (s < end && (*s == ' ' || *s == '\t' || *s == '\r'))
-    s++;
-  return s;
-}
-
-static const char *trim_end(const char *s, const char *end)
-{
-  while (end > s && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
-    end--;
-  return end;
-}
-
-/* `remote "name"`, perhaps in quotes of its own, into its two words. */
-static int section_name(char **section, char **name, const char *s, const char *end)
-{
-  s = skip_space(s, end);
-  end = trim_end(s, end);
-  if (end - s >= 2 && (*s == '\'' || *s == '"') && end[-1] == *s) {
-    s = skip_space(s + 1, end - 1);
-    end = trim_end(s, end - 1);
-  }
-  const char *quote = memchr(s, '"', (size_t)(end - s));
-  if (quote && quote > s && end[-1] == '"' && end - 1 > quote) {
-    const char *word = trim_end(s, quote);
-    *section = strndup(s, (size_t)(word - s));
-    *name = strndup(quote + 1, (size_t)(end - 1 - quote - 1));
-  } else {
-    *section = strndup(s, (size_t)(end - s));
-    *name = strdup("");
-  }
-  return *section && *name ? 0 : error_nomem();
-}
-
-/* The value in [s, end): without quotes and a comment behind it. */
-static char *unquote(const char *s, const char *end)
-{
-  s = skip_space(s, end);
-  if (end - s >= 6 && (memcmp(s, "\"\"\"", 3) == 0 || memcmp(s, "'''", 3) == 0)) {
-    const char *close = memmem(s + 3, (size_t)(end - s - 3), s, 3);
-    if (close)
-      return strndup(s + 3, (size_t)(close - s - 3));
-  }
-  if (s < end && (*s == '"' || *s == '\'')) {
-    const char *close = memchr(s + 1, *s, (size_t)(end - s - 1)), *rest = close ? skip_space(close + 1, end) : NULL;
-    if (close && (rest == end || *rest == '#'))
-      return strndup(s + 1, (size_t)(close - s - 1));
-  }
-  const char *hash = memchr(s, '#', (size_t)(end - s));
-  end = trim_end(s, hash ? hash : end);
-  return strndup(s, (size_t)(end - s));
+  strbuf word = STRBUF_INIT;
+  strbuf_printf(&word, "\n%s\"%s\n", a, b);
+  int code = strbuf_check(&word);
+  *before = code == 0 && seen->n && memmem(seen->s, seen->n, word.s, word.n);
+  if (code == 0)
+    strbuf_append(seen, word.s, word.n);
+  strbuf_free(&word);
+  return code < 0 || strbuf_check(seen) < 0 ? error_nomem() : 0;
 }
 
 int config_parse(config *c, const char *text, size_t n, config_level level, const char *what)
 {
-  const char *end = text + n;
+  const char *end = text + n, *p = text;
+  size_t line = 1;
+  strbuf sections = STRBUF_INIT, keys = STRBUF_INIT;
+  bool again = false;
   char *section = NULL, *name = NULL;
   int code = 0;
-  size_t line = 0;
   if (n >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
-    text += 3;
-  if (memchr(text, '\0', (size_t)(end - text)))
+    p += 3;
+  if (memchr(p, '\0', (size_t)(end - p)))
     return error_set(OPIS_EFORMAT, "%s: holds a NUL byte", what);
-  for (const char *p = text; p < end && code == 0;) {
-    const char *eol = memchr(p, '\n', (size_t)(end - p)), *stop = eol ? eol : end;
-    const char *s = skip_space(p, stop), *e = trim_end(s, stop);
-    line++;
-    p = eol ? eol + 1 : end;
-    if (s == e || *s == '#')
-      continue;
-    if (*s == '[') {
-      const char *close = NULL; /* the last ] on the line: names may hold one */
-      for (const char *q = s; q < e && *q != '#'; q++)
-        if (*q == ']')
-          close = q;
+  while (p < end && code == 0) {
+    config_line l;
+    code = config_next_line(&l, p, end);
+    if (code == 0 && l.wrong)
+      code = error_set(OPIS_EFORMAT, "%s: line %zu: %s", what, line, l.wrong);
+    else if (code == 0 && l.kind == CONFIG_SECTION) {
+      strbuf_reset(&keys);
+      code = came_before(&again, &sections, l.section, l.name);
+      if (code == 0 && again)
+        code = error_set(OPIS_EFORMAT, "%s: line %zu: this section is there already; put its lines together", what, line);
       free(section);
       free(name);
-      section = name = NULL;
-      code = close ? section_name(&section, &name, s + 1, close) : error_set(OPIS_EFORMAT, "%s: line %zu: a section's ] is missing", what, line);
-      continue;
+      section = lower(l.section);
+      name = lower(l.name); /* DVC's remotes have no capitals */
+      l.section = l.name = NULL;
+    } else if (code == 0 && l.kind == CONFIG_KEY) {
+      if (!section)
+        code = error_set(OPIS_EFORMAT, "%s: line %zu: a key outside of a section", what, line);
+      else
+        code = came_before(&again, &keys, l.key, "");
+      if (code == 0 && again)
+        code = error_set(OPIS_EFORMAT, "%s: line %zu: '%s' is set already in this section", what, line, l.key);
+      if (code == 0)
+        code = add_item(c, section, name, l.key, l.value, level);
     }
-    const char *equals = memchr(s, '=', (size_t)(e - s));
-    if (!equals || equals == s || !section) {
-      code = error_set(OPIS_EFORMAT, "%s: line %zu: %s", what, line, section ? "neither a section nor KEY = VALUE" : "a key outside of a section");
-      break;
-    }
-    char *key = unquote(s, trim_end(s, equals)), *value = unquote(equals + 1, e);
-    code = key && value ? add_item(c, section, name, key, value, level) : error_nomem();
-    free(key);
-    free(value);
+    line += l.lines;
+    p = l.end;
+    config_line_free(&l);
   }
+  strbuf_free(&sections);
+  strbuf_free(&keys);
   free(section);
   free(name);
   return code;
@@ -216,7 +180,7 @@ void config_free(config *c)
 const config_item *config_find(const config *c, const char *section, const char *name, const char *key)
 {
   for (size_t i = c->n; i-- > 0;)
-    if (strcmp(c->items[i].section, section) == 0 && strcmp(c->items[i].name, name) == 0 && strcmp(c->items[i].key, key) == 0)
+    if (strcmp(c->items[i].section, section) == 0 && strcasecmp(c->items[i].name, name) == 0 && strcmp(c->items[i].key, key) == 0)
       return &c->items[i];
   return NULL;
 }
@@ -236,7 +200,7 @@ bool config_true(const config *c, const char *section, const char *key, bool oth
 bool config_has_remote(const config *c, const char *name)
 {
   for (size_t i = 0; i < c->n; i++)
-    if (strcmp(c->items[i].section, "remote") == 0 && strcmp(c->items[i].name, name) == 0)
+    if (strcmp(c->items[i].section, "remote") == 0 && strcasecmp(c->items[i].name, name) == 0)
       return true;
   return false;
 }
@@ -276,7 +240,7 @@ int config_split(char **section, char **name, char **key, const char *dotted)
   if (!first || first == dotted || !last[1] || (last == first && strncmp(dotted, "remote.", 7) == 0) || first + 1 == last)
     return error_set(OPIS_EINVALID, "%s: not the name of a setting; they look like core.remote or remote.NAME.url", dotted);
   *section = lower(strndup(dotted, (size_t)(first - dotted)));
-  *name = last == first ? strdup("") : strndup(first + 1, (size_t)(last - first - 1));
+  *name = last == first ? strdup("") : lower(strndup(first + 1, (size_t)(last - first - 1)));
   *key = lower(strdup(last + 1));
   return *section && *name && *key ? 0 : error_nomem();
 }

@@ -11,7 +11,7 @@ typedef enum config_level { CONFIG_SYSTEM, CONFIG_GLOBAL, CONFIG_REPO, CONFIG_LO
 
 typedef struct config_item {
   char *section; /* lower case: "core", "cache"; a remote's is "remote", and `name` says which */
-  char *name;    /* of `remote "name"` and `machine "name"`, as written; "" otherwise */
+  char *name;    /* of `remote "name"` and `machine "name"`, in lower case as DVC takes it; "" otherwise */
   char *key;     /* lower case */
   char *value;   /* unquoted; paths as written */
   config_level level;
@@ -39,6 +39,20 @@ int config_path(char **path, const config *c, const char *section, const char *n
  * something to take out. */
 int config_edit(strbuf *text, const char *section, const char *name, const char *key, const char *value, bool *found);
 int config_rename_section(strbuf *text, const char *section, const char *from, const char *to, bool *found);
+/* One entry of a file, which may be several lines long; everything malloc'ed. */
+typedef struct config_line {
+  enum { CONFIG_NOTHING, CONFIG_SECTION, CONFIG_KEY } kind; /* nothing: a comment, an empty line, or what is wrong */
+  char *section, *name;                                     /* of a section, as written */
+  char *key, *value;                                        /* of a key, as written but for quotes and a comment */
+  const char *wrong;                                        /* what is wrong with the line; NULL: nothing. Static. */
+  const char *end;                                          /* where the next entry begins */
+  size_t lines;                                             /* how many lines this one has */
+} config_line;
+
+/* The entry that begins at p; p < end. OPIS_ENOMEM. config_line_free in any case. */
+int config_next_line(config_line *l, const char *p, const char *end);
+void config_line_free(config_line *l);
+
 /* Parses text into items (appended), for one level. `what` names it in errors. */
 int config_parse(config *c, const char *text, size_t n, config_level level, const char *what);
 

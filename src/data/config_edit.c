@@ -3,7 +3,6 @@
 
 #include "util/error.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -44,48 +43,39 @@ typedef struct place {
   size_t keys;               /* keys in the section */
 } place;
 
-/* Looks the section and key up by parsing each line as config_parse does. */
-static bool locate(const strbuf *text, const char *section, const char *name, const char *key, place *at)
+/* Looks the section and key up, line by line as config_parse does. */
+static int locate(bool *there, const strbuf *text, const char *section, const char *name, const char *key, place *at)
 {
   bool inside = false, found = false;
+  int code = 0;
   *at = (place){0};
-  for (size_t p = 0; p < text->n;) {
-    const char *eol = memchr(text->s + p, '\n', text->n - p);
-    size_t next = eol ? (size_t)(eol - text->s) + 1 : text->n, s = p;
-    while (s < next && isspace((unsigned char)text->s[s]))
-      s++;
-    if (s < next && text->s[s] == '[') {
-      config one = {0};
-      strbuf probe = STRBUF_INIT;
-      strbuf_append(&probe, text->s + s, next - s);
-      strbuf_puts(&probe, "\nx = 1\n");
+  for (size_t p = 0; p < text->n && code == 0;) {
+    config_line l;
+    code = config_next_line(&l, text->s + p, text->s + text->n);
+    size_t next = (size_t)(l.end - text->s);
+    if (code == 0 && l.kind == CONFIG_SECTION) {
       if (inside)
         at->end = p;
-      inside = false;
-      if (!found && strbuf_check(&probe) == 0 && config_parse(&one, probe.s, probe.n, CONFIG_REPO, "") == 0 && one.n && strcmp(one.items[0].section, section) == 0 &&
-        strcmp(one.items[0].name, name) == 0) {
-        found = inside = true;
+      inside = !found && strcasecmp(l.section, section) == 0 && strcasecmp(l.name, name) == 0;
+      if (inside) {
+        found = true;
         at->header = p;
         at->header_end = at->last = next;
         at->end = text->n;
       }
-      config_free(&one);
-      strbuf_free(&probe);
-    } else if (inside && s < next && text->s[s] != '#') {
-      const char *equals = memchr(text->s + s, '=', next - s);
-      size_t e = equals ? (size_t)(equals - text->s) : s;
-      while (e > s && isspace((unsigned char)text->s[e - 1]))
-        e--;
+    } else if (code == 0 && inside && l.kind == CONFIG_KEY) {
       at->last = next;
       at->keys++;
-      if (key && e - s == strlen(key) && strncasecmp(text->s + s, key, e - s) == 0) {
+      if (key && strcasecmp(l.key, key) == 0) {
         at->key = p;
         at->key_end = next;
       }
     }
+    config_line_free(&l);
     p = next;
   }
-  return found;
+  *there = found;
+  return code;
 }
 
 /* `with` stands on lines of its own; NULL: nothing. */
@@ -103,8 +93,10 @@ int config_edit(strbuf *text, const char *section, const char *name, const char 
 {
   place at;
   strbuf line = STRBUF_INIT;
-  bool there = locate(text, section, name, key, &at);
-  int code = 0;
+  bool there;
+  int code = locate(&there, text, section, name, key, &at);
+  if (code < 0)
+    return code;
   if (found)
     *found = there && (!key || at.key_end > at.key);
   if (!key)
@@ -131,11 +123,11 @@ int config_rename_section(strbuf *text, const char *section, const char *from, c
 {
   place at;
   strbuf line = STRBUF_INIT;
-  *found = locate(text, section, from, NULL, &at);
-  if (!*found)
-    return 0;
+  int code = locate(found, text, section, from, NULL, &at);
+  if (code < 0 || !*found)
+    return code;
   put_section(&line, section, to);
-  int code = strbuf_check(&line) < 0 ? error_nomem() : splice(text, at.header, at.header_end, &line);
+  code = strbuf_check(&line) < 0 ? error_nomem() : splice(text, at.header, at.header_end, &line);
   strbuf_free(&line);
   return code;
 }

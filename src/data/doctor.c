@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -157,7 +158,7 @@ static int check_remotes(findings *f, repo *r)
     if (transfer_open(&side, r, it->name) < 0)
       code = say(f, '!', "remote", "%s (%s): %s", it->name, b.s, opis_error_message());
     else {
-      code = say(f, ' ', "remote", "%s (%s), by %s%s", it->name, b.s, side->ops->kind, chosen && strcmp(chosen, it->name) == 0 ? ", the default one" : "");
+      code = say(f, ' ', "remote", "%s (%s), by %s%s", it->name, b.s, side->ops->kind, chosen && strcasecmp(chosen, it->name) == 0 ? ", the default one" : "");
       remote_close(side);
     }
     strbuf_free(&b);

