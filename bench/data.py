@@ -20,20 +20,21 @@ ROWS = ["add", "add again", "status", "add, one changed", "push", "push again", 
 
 
 def measure(command, cwd, env):
-    """Seconds of the clock and of the processors, and MB; from a child of its own, so that the peak of memory is this command's."""
+    """Seconds of the clock and of the processors, and MB; from a child of its own, so that the peak of memory is this command's. What earlier commands wrote is on the disk first."""
+    os.sync()
     reader, writer = os.pipe()
-    start = time.monotonic()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
+        start = time.monotonic()
         done = subprocess.run(command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        seconds = time.monotonic() - start
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        os.write(writer, json.dumps([done.returncode, used.ru_maxrss, used.ru_utime + used.ru_stime, done.stderr.decode("utf-8", "replace")[-500:]]).encode())
+        os.write(writer, json.dumps([done.returncode, seconds, used.ru_maxrss, used.ru_utime + used.ru_stime, done.stderr.decode("utf-8", "replace")[-500:]]).encode())
         os._exit(0)
     os.close(writer)
     os.waitpid(pid, 0)
-    seconds = time.monotonic() - start
-    status, peak, cpu, words = json.loads(os.read(reader, 65536))
+    status, seconds, peak, cpu, words = json.loads(os.read(reader, 65536))
     os.close(reader)
     if status != 0:
         sys.exit(f"{command}: status {status}\n{words}")
@@ -103,17 +104,40 @@ COMMANDS = {"add": ["add", "data"], "add again": ["add", "data"], "status": ["st
             "checkout": ["checkout"], "gc": ["gc", "-w", "-f"]}
 
 
-def yardsticks(top, source, env):
+# What nobody can do without: reading and hashing what is hashed, copying what is copied, looking at every file, removing what is removed. Names of measurements, whose sum a row is compared with.
+FAIR = {"add": {"hardlink": ["md5sum"], "copy": ["md5sum", "cp -r"]}, "add again": ["git status"], "status": ["git status"], "add, one changed": ["git status"], "push": ["cp -r"], "push again": ["git status"],
+        "pull": {"hardlink": ["cp -r", "md5sum", "cp -rl"], "copy": ["cp -r", "md5sum", "cp -r"]}, "checkout": {"hardlink": ["cp -rl"], "copy": ["cp -r"]}, "gc": ["rm"]}
+
+
+def yardstick(row, kind, measured):
+    """The names and the seconds (clock, processors) of what a row is compared with; None where it was not measured."""
+    names = FAIR[row]
+    names = names.get(kind, names["copy"]) if isinstance(names, dict) else names
+    if not all(n in measured for n in names):
+        return None
+    return " + ".join(names), sum(measured[n][0] for n in names), sum(measured[n][1] for n in names)
+
+
+def yardsticks(top, source, env, many):
     jobs = str(os.cpu_count())
+    copy, links, tenth = str(top / "copy"), str(top / "links"), str(top / "tenth")
     out = {"md5sum": measure(["sh", "-c", f"find {source} -type f -print0 | xargs -0 -n 200 -P {jobs} md5sum"], top, env),
-           "cp -r": measure(["cp", "-r", source, str(top / "copy")], top, env)}
+           "cp -r": measure(["cp", "-r", source, copy], top, env),
+           "cp -rl": measure(["cp", "-rl", source, links], top, env)}
+    if many:
+        with open(tenth, "wb") as f:  # a tenth of them, as gc removes
+            f.write(b"".join(os.fsencode(p) + b"\0" for i, p in enumerate(sorted(pathlib.Path(copy).rglob("*.jpg"))) if i % 10 == 0))
+        out["rm"] = measure(["sh", "-c", f"xargs -0 rm <{tenth}"], top, env)
+        os.unlink(tenth)
+    shutil.rmtree(links)
     repo = top / "git"
     repo.mkdir()
-    git = ["git", "-c", "core.untrackedCache=true", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    git = ["git", "-c", "core.untrackedCache=true", "-c", "gc.auto=0", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run(["git", "init", "-q", "."], cwd=repo, check=True, env=env)
-    os.rename(top / "copy", repo / "data")
+    shutil.rmtree(copy)
+    subprocess.run(["cp", "-rl", source, repo / "data"], check=True)
     time.sleep(1.1)  # otherwise git reads every file again: they are as young as its index
-    if sum(1 for _ in pathlib.Path(source).rglob("*")) > 5:
+    if many:
         subprocess.run([*git, "-c", "core.compression=0", "add", "."], cwd=repo, check=True, env=env)
         subprocess.run([*git, "status"], cwd=repo, check=True, env=env, stdout=subprocess.DEVNULL)
         out["git status"] = measure([*git, "status"], repo, env)
@@ -141,14 +165,14 @@ def main():
     sides = {"opis": Side(top / "opis", [os.path.abspath(options.opis), "data"], env, options)}
     if not options.no_dvc:
         sides["dvc"] = Side(top / "dvc", [os.path.abspath(options.dvc)], env, options)
-    measured = {} if options.no_yardsticks else yardsticks(top, str(source), env)
+    measured = {} if options.no_yardsticks else yardsticks(top, str(source), env, options.files > 5)
     for side in sides.values():
         subprocess.run(["cp", "-r", source, side.path / "data"], check=True)
         side.warm()
     shutil.rmtree(source)
     time.sleep(2)  # no file is so young that an index must not believe it
     print(f"{options.files} files of {options.size} bytes, cache.type {options.type}, {os.cpu_count()} processors; " + ", ".join(f"{k} {v[0]:.2f} s ({v[1]:.2f})" for k, v in measured.items()), flush=True)
-    print("| | opis | processors | MB | DVC | processors | MB | times | of the processors |\n|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| | opis | processors | MB | DVC | processors | MB | times | of the processors | yardstick | | processors | times the yardstick | of the processors |\n|" + "---|" * 14, flush=True)
     for row in (r.replace("+", ", ") for r in options.rows.split(",")):
         result = {}
         for name, side in sides.items():
@@ -158,7 +182,9 @@ def main():
             result[name] = side.run(*COMMANDS[row])
         o, d = result["opis"], result.get("dvc")
         mine = f"| {row} | {o[0]:.3f} s | {o[1]:.2f} s | {o[2]:.0f} | "
-        print(mine + (f"{d[0]:.2f} s | {d[1]:.2f} s | {d[2]:.0f} | {d[0] / o[0]:.1f} | {d[1] / o[1]:.1f} |" if d else "| | | | |"), flush=True)
+        theirs = f"{d[0]:.2f} s | {d[1]:.2f} s | {d[2]:.0f} | {d[0] / o[0]:.1f} | {d[1] / max(o[1], 0.001):.1f} |" if d else "| | | | |"
+        y = yardstick(row, options.type, measured)
+        print(mine + theirs + (f" {y[0]} | {y[1]:.3f} s | {y[2]:.2f} s | {o[0] / y[1]:.2f} | {o[1] / max(y[2], 0.001):.2f} |" if y else " | | | | |"), flush=True)
     shutil.rmtree(top)
 
 

@@ -94,6 +94,13 @@ static int store_small(job *j, int fd, tree_entry *e, const uint8_t *bytes, size
   return odb_write(j->store, &o, bytes, n);
 }
 
+static int not_cancelled(void *user, size_t n)
+{
+  const job *j = user;
+  (void)n;
+  return repo_check_cancelled(j->r);
+}
+
 /* A file by itself: cloned where the file system can and then hashed (the clone cannot change any more), else hashed while it is copied. */
 static int store_alone(job *j, int fd, tree_entry *e, const char *path)
 {
@@ -115,28 +122,12 @@ static int store_alone(job *j, int fd, tree_entry *e, const char *path)
   code = odb_new(&t, j->store);
   if (code < 0)
     return code;
-  uint8_t *buffer = malloc(SMALL);
-  md5_state m;
-  md5_start(&m);
-  if (!buffer)
-    code = error_nomem();
-  bool cloned = code == 0 && !j->legacy && j->store->types[0] == LINK_REFLINK && clone_file(t.fd, fd);
-  int from = cloned ? t.fd : fd;
-  if (cloned && lseek(t.fd, 0, SEEK_SET) != 0)
-    code = error_set_errno("%s", path);
-  for (size_t n = SMALL; code == 0 && n == SMALL && !cloned;) {
-    code = read_some(from, buffer, SMALL, SMALL, &n, path);
-    if (code == 0)
-      code = file_write_all(t.fd, buffer, n, j->store->path);
-    md5_add(&m, buffer, n);
-    if (code == 0)
-      code = repo_check_cancelled(j->r);
-  }
-  if (code == 0 && cloned)
+  if (j->legacy)
+    code = copy_file(t.fd, fd, true, path);
+  else if (j->store->types[0] == LINK_REFLINK && clone_file(t.fd, fd))
     code = md5_fd(e->md5, NULL, t.fd, path);
-  else if (code == 0 && !j->legacy)
-    md5_end(&m, e->md5);
-  free(buffer);
+  else
+    code = copy_hashed(e->md5, t.fd, fd, path, not_cancelled, j);
   memcpy(o.md5, e->md5, MD5_SIZE);
   if (code < 0 || odb_has(j->store, &o)) {
     odb_drop(&t, j->store);

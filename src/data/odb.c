@@ -383,30 +383,22 @@ bool clone_file(int to, int from)
 
 int copy_file(int to, int from, bool reflink, const char *what)
 {
+  char buffer[64 * 1024];
   if (reflink && clone_file(to, from))
     return 0;
-  for (bool kernel = true;;) {
-    ssize_t n;
-    if (kernel) {
-      n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0);
-      if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == EBADF)) {
-        kernel = false;
-        continue;
-      }
-      if (n == 0 && lseek(to, 0, SEEK_CUR) == 0)
-        kernel = false; /* some file systems say so of files that are not empty */
-      else if (n == 0)
-        return 0;
-    } else {
-      char buffer[64 * 1024];
-      n = read(from, buffer, sizeof buffer);
-      if (n == 0)
-        return 0;
-      int code = n > 0 ? file_write_all(to, buffer, (size_t)n, what) : 0;
-      if (code < 0)
-        return code;
+  for (bool kernel = false, first = true;; first = false) { /* small files by hand, which is quicker than the kernel's way through a pipe */
+    ssize_t n = kernel ? copy_file_range(from, NULL, to, NULL, 1 << 30, 0) : read(from, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 && kernel) { /* another file system, or one that says that there is nothing: the rest by hand */
+      kernel = false;
+      continue;
     }
-    if (n < 0 && errno != EINTR)
+    if (n < 0)
       return error_set_errno("%s", what);
+    int code = kernel ? 0 : file_write_all(to, buffer, (size_t)n, what);
+    if (code < 0 || n == 0 || (first && (size_t)n < sizeof buffer))
+      return code;
+    kernel |= first;
   }
 }

@@ -82,5 +82,7 @@ int odb_remove(odb *db, const oid *o);
 bool clone_file(int to, int from);
 /* Copies bytes from one open file to another, by reflink where reflink is true and the file system can, else by the kernel. */
 int copy_file(int to, int from, bool reflink, const char *what);
+/* Copies and hashes what is copied, at once (copy.c). each: told of every piece, from this thread; not 0 ends it. */
+int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, int (*each)(void *user, size_t n), void *user);
 
 #endif

@@ -176,6 +176,16 @@ static int move_across(placing *p, const char *temporary, const char *path)
   return code;
 }
 
+/* A link appears whole or not at all: where nothing is in its way, it needs no temporary name. False for whatever is not as simple. */
+static bool link_directly(placing *p, tree_entry *e, const char *key, const char *path)
+{
+  int t = atomic_load(&p->type);
+  if (p->relink || t >= p->db->n_types || p->db->types[t] != LINK_HARD || e->size == 0 || (e->flags & TREE_EXECUTABLE) || linkat(p->db->fd, key, p->folder, path, 0) != 0)
+    return false;
+  note_link(p, e, key);
+  return true;
+}
+
 static int place_one(placing *p, size_t i, char *buffer)
 {
   tree_entry *e = &p->want->entries[i];
@@ -186,11 +196,14 @@ static int place_one(placing *p, size_t i, char *buffer)
   memcpy(o.md5, e->md5, MD5_SIZE);
   odb_key(key, &o);
   int code = odb_check(p->db, &o, &size), object;
-  if (code == 0)
-    code = odb_read_fd(&object, p->db, &o);
   if (code < 0)
     return code;
   e->size = size;
+  if (link_directly(p, e, key, path))
+    return 0;
+  code = odb_read_fd(&object, p->db, &o);
+  if (code < 0)
+    return code;
   temporary_name(temporary, p->tag, (unsigned)i);
   bool done = false;
   for (int t = atomic_load(&p->type); code == 0 && !done && t < p->db->n_types; t++) {

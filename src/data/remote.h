@@ -51,6 +51,9 @@ typedef struct remote_ops {
    * verify. OPIS_ENOTFOUND when it is not there, OPIS_EAUTH, OPIS_ENETWORK, OPIS_EIO. A transport that can resume may ask fd for its size and offset. */
   int (*get)(remote *r, const char *key, int fd, const remote_io *io);
 
+  /* The object as a file open for reading, where it is one (a folder): then it need not go through `get`. OPIS_ENOTFOUND. NULL where objects are no files. */
+  int (*open)(remote *r, const char *key, int *fd);
+
   /* Sends the file open at fd, size bytes from its beginning. Afterwards the whole object is there or (on any error, also a kill) nothing that `exists` would call there: temporary names or
    * the service's own atomic uploads. Never writes over an object that is there already with other bytes than these (objects are named by content). */
   int (*put)(remote *r, const char *key, int fd, uint64_t size, const remote_io *io);

@@ -120,23 +120,29 @@ static int folder_list(remote *r, const char *prefix, remote_list_fn *each, void
   return code;
 }
 
-static int folder_get(remote *r, const char *key, int fd, const remote_io *io)
+static int folder_open(remote *r, const char *key, int *fd)
 {
   char *path;
-  struct stat st;
   int code = full_path(&path, r, key);
   if (code < 0)
     return code;
-  int from = open(path, O_RDONLY | O_CLOEXEC);
-  if (from < 0)
+  *fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (*fd < 0)
     code = error_set_errno("%s", path);
-  else {
-    code = copy_file(fd, from, true, path);
-    if (code == 0 && io && io->moved && fstat(from, &st) == 0)
-      io->moved(io->user, (uint64_t)st.st_size);
-    close(from);
-  }
   free(path);
+  return code;
+}
+
+static int folder_get(remote *r, const char *key, int fd, const remote_io *io)
+{
+  struct stat st;
+  int from, code = folder_open(r, key, &from);
+  if (code < 0)
+    return code;
+  code = copy_file(fd, from, true, key);
+  if (code == 0 && io && io->moved && fstat(from, &st) == 0)
+    io->moved(io->user, (uint64_t)st.st_size);
+  close(from);
   return code;
 }
 
@@ -228,6 +234,7 @@ static const remote_ops folder_ops = {
   .exists = folder_exists,
   .list = folder_list,
   .get = folder_get,
+  .open = folder_open,
   .put = folder_put,
   .remove = folder_remove,
 };

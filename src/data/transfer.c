@@ -1,5 +1,6 @@
 #include "data/transfer.h"
 
+#include "data/bring.h"
 #include "data/objects.h"
 #include "util/cpus.h"
 #include "util/error.h"
@@ -83,6 +84,11 @@ void transfer_key(char key[OID_KEY + 16], const oid *o, bool legacy)
   char inner[OID_KEY];
   odb_key(inner, o);
   snprintf(key, OID_KEY + 16, "%s%s", legacy ? "" : "files/md5/", inner);
+}
+
+int transfer_damaged(const remote *side, const char *key)
+{
+  return error_set(OPIS_EFORMAT, "%s/%s: damaged on the remote; what arrived is not what its name says, and was thrown away", side->url, key);
 }
 
 /* ---- threads ---- */
@@ -265,7 +271,7 @@ typedef struct moving {
   remote *remote;
   const used *u;
   const size_t *list;
-  size_t n;
+  size_t n, share;
   uint8_t *failed; /* [u->n] for directories: a file of it could not be sent */
   atomic_ullong done, missing, bytes;
   const char *what;
@@ -351,7 +357,7 @@ static int bring_into(repo *r, remote *side, const oid *o, bool legacy, const re
   if (code == 0)
     code = legacy && !o->dir ? md5_fd_dos2unix(md5, NULL, t.fd, key) : md5_fd(md5, NULL, t.fd, key);
   if (code == 0 && memcmp(md5, o->md5, MD5_SIZE) != 0)
-    code = error_set(OPIS_EFORMAT, "%s/%s: damaged on the remote; what arrived is not what its name says, and was thrown away", side->url, key);
+    code = transfer_damaged(side, key);
   if (code < 0) {
     odb_drop(&t, db);
     return code;
@@ -359,12 +365,10 @@ static int bring_into(repo *r, remote *side, const oid *o, bool legacy, const re
   return odb_keep(&t, db, o);
 }
 
-static int bring_one(void *user, size_t k)
+static int brought(void *user, const used_object *o, int code, uint64_t size)
 {
   moving *m = user;
-  const used_object *o = &m->u->items[m->list[k]];
-  remote_io io = {moved, cancelled, m};
-  int code = bring_into(m->r, m->remote, &o->oid, o->legacy, &io);
+  moved(m, size);
   if (code == OPIS_ENOTFOUND) {
     atomic_fetch_add(&m->missing, 1);
     return 0;
@@ -375,8 +379,41 @@ static int bring_one(void *user, size_t k)
   return 0;
 }
 
+static int bring_one(void *user, size_t k)
+{
+  moving *m = user;
+  const used_object *o = &m->u->items[m->list[k]];
+  remote_io io = {moved, cancelled, m};
+  return brought(m, o, bring_into(m->r, m->remote, &o->oid, o->legacy, &io), 0);
+}
+
+/* A thread's share of objects that are files. */
+static int bring_share(void *user, size_t k)
+{
+  moving *m = user;
+  size_t begin = k * m->share, n = m->n - begin < m->share ? m->n - begin : m->share;
+  return bring_files(m->r, m->remote, m->u->items, m->list + begin, n, brought, m);
+}
+
+static int bring_shares(moving *m, int jobs)
+{
+  m->share = m->n / ((size_t)jobs * 4); /* few enough that no thread is left with much when the others are done */
+  m->share = m->share < 1 ? 1 : m->share > 128 ? 128 : m->share;
+  return transfer_parallel(m->r, (m->n + m->share - 1) / m->share, jobs, bring_share, m);
+}
+
+static int told_one(void *user, const used_object *o, int code, uint64_t size)
+{
+  (void)user;
+  (void)o;
+  (void)size;
+  return code;
+}
+
 int transfer_bring_one(repo *r, remote *side, const oid *o, bool legacy)
 {
+  if (side->ops->open)
+    return bring_files(r, side, &(used_object){.oid = *o, .legacy = legacy}, &(size_t){0}, 1, told_one, NULL);
   return bring_into(r, side, o, legacy, &(remote_io){NULL, NULL, NULL});
 }
 
@@ -418,7 +455,7 @@ static int in_bulk(moving *m, bool send)
       if (one == 0)
         one = temporary[k].fd < 0 ? OPIS_ENOTFOUND : o->legacy && !o->oid.dir ? md5_fd_dos2unix(md5, NULL, temporary[k].fd, keys[k]) : md5_fd(md5, NULL, temporary[k].fd, keys[k]);
       if (one == 0 && memcmp(md5, o->oid.md5, MD5_SIZE) != 0)
-        one = error_set(OPIS_EFORMAT, "%s/%s: damaged on the remote; what arrived is not what its name says, and was thrown away", m->remote->url, keys[k]);
+        one = transfer_damaged(m->remote, keys[k]);
       if (one == 0)
         one = odb_keep(&temporary[k], db, &o->oid);
       else
@@ -456,6 +493,8 @@ static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, i
     m.n = n;
     if (n && (send ? side->ops->put_many : side->ops->get_many))
       code = in_bulk(&m, send);
+    else if (!send && side->ops->open)
+      code = bring_shares(&m, jobs);
     else
       code = transfer_parallel(r, n, jobs, send ? send_one : bring_one, &m);
   }

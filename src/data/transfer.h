@@ -9,6 +9,7 @@
 int transfer_open(remote **out, const repo *r, const char *name);
 /* The key of an object on a remote. */
 void transfer_key(char key[OID_KEY + 16], const oid *o, bool legacy);
+int transfer_damaged(const remote *side, const char *key); /* the error of an object that is not what its name says */
 
 enum { HERE = 1, THERE = 2 };
 /* where[i] |= THERE for objects that the remote has, HERE for those of the cache. which: HERE, THERE or both. */

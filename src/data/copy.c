@@ -1,0 +1,107 @@
+/* Bytes from one file to another, hashed on the way by a thread of its own: a piece is hashed while it is still in the processor's cache, and the next ones are read and written meanwhile. */
+#include "data/odb.h"
+
+#include "util/error.h"
+#include "util/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PIECE = 256 * 1024, PIECES = 8 };
+
+typedef struct hashing {
+  pthread_mutex_t lock;
+  pthread_cond_t more, room;
+  size_t read, hashed; /* pieces so far */
+  bool ended;
+  md5_state md5;
+  size_t sizes[PIECES];
+  uint8_t bytes[PIECES][PIECE];
+} hashing;
+
+static void *hash_pieces(void *argument)
+{
+  hashing *h = argument;
+  pthread_mutex_lock(&h->lock);
+  for (;;) {
+    while (h->hashed == h->read && !h->ended)
+      pthread_cond_wait(&h->more, &h->lock);
+    if (h->hashed == h->read)
+      break;
+    size_t k = h->hashed % PIECES;
+    pthread_mutex_unlock(&h->lock);
+    md5_add(&h->md5, h->bytes[k], h->sizes[k]);
+    pthread_mutex_lock(&h->lock);
+    h->hashed++;
+    pthread_cond_signal(&h->room);
+  }
+  pthread_mutex_unlock(&h->lock);
+  return NULL;
+}
+
+/* The place of the next piece, once its old bytes are hashed. */
+static size_t wait_for_room(hashing *h)
+{
+  pthread_mutex_lock(&h->lock);
+  while (h->read - h->hashed == PIECES)
+    pthread_cond_wait(&h->room, &h->lock);
+  size_t k = h->read % PIECES;
+  pthread_mutex_unlock(&h->lock);
+  return k;
+}
+
+static void give(hashing *h, size_t k, size_t n)
+{
+  pthread_mutex_lock(&h->lock);
+  h->sizes[k] = n;
+  h->read++;
+  pthread_cond_signal(&h->more);
+  pthread_mutex_unlock(&h->lock);
+}
+
+static int move(hashing *h, int to, int from, const char *what, int (*each)(void *user, size_t n), void *user)
+{
+  for (;;) {
+    size_t k = wait_for_room(h);
+    ssize_t n = read(from, h->bytes[k], PIECE);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return error_set_errno("%s", what);
+    if (n == 0)
+      return 0;
+    give(h, k, (size_t)n);
+    int code = file_write_all(to, h->bytes[k], (size_t)n, what);
+    if (code == 0)
+      code = each(user, (size_t)n);
+    if (code < 0)
+      return code;
+  }
+}
+
+int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, int (*each)(void *user, size_t n), void *user)
+{
+  pthread_t thread;
+  hashing *h = malloc(sizeof *h);
+  if (!h)
+    return error_nomem();
+  h->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  h->more = h->room = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+  h->read = h->hashed = 0;
+  h->ended = false;
+  md5_start(&h->md5);
+  if (pthread_create(&thread, NULL, hash_pieces, h) != 0) {
+    free(h);
+    return error_nomem();
+  }
+  int code = move(h, to, from, what, each, user);
+  pthread_mutex_lock(&h->lock);
+  h->ended = true;
+  pthread_cond_signal(&h->more);
+  pthread_mutex_unlock(&h->lock);
+  pthread_join(thread, NULL);
+  md5_end(&h->md5, digest);
+  free(h);
+  return code;
+}
