@@ -34,11 +34,12 @@ typedef int remote_list_fn(void *user, const char *key, uint64_t size);
 /* What a transport can do. All functions return 0 or OPIS_E… with the thread's error message set ("WHAT: WHY", without secrets), and may be called from `jobs` threads at once on the
  * same remote unless said otherwise. Retries with backoff for what may pass (5xx, time-outs, broken connections) are the transport's own business: an error that comes out is final. */
 typedef struct remote_ops {
-  const char *kind;         /* "folder", "s3", "http", "rclone" */
-  bool read_only;           /* put and remove are refused before they are called */
-  bool near;                /* asking for one object costs microseconds: each is asked for, none assumed from its .dir object */
-  int jobs;                 /* how many requests at once are sensible; 0: 4 a processor, as DVC does. remote.NAME.jobs and -j override */
-  void (*close)(remote *r); /* frees r */
+  const char *kind;              /* "folder", "s3", "http", "rclone" */
+  bool read_only;                /* put and remove are refused before they are called */
+  bool near;                     /* asking for one object costs microseconds: each is asked for, none assumed from its .dir object */
+  int jobs;                      /* how many requests at once are sensible; 0: 4 a processor, as DVC does. remote.NAME.jobs and -j override */
+  bool (*disk)(const remote *r); /* whether it is on a disk of this machine: as many requests at once as processors, since more wait for each other's locks of folders. NULL: no */
+  void (*close)(remote *r);      /* frees r */
 
   /* Whether an object is there. An object that is not there is no error: *there = false. size may be NULL; UINT64_MAX when not told. */
   int (*exists)(remote *r, const char *key, bool *there, uint64_t *size);

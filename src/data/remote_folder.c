@@ -10,12 +10,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 typedef struct folder_remote {
@@ -47,6 +49,21 @@ static void folder_close(remote *r)
   }
   free(f->path);
   free(f);
+}
+
+static bool folder_disk(const remote *r)
+{
+  struct statfs fs;
+  char *path = strdup(((const folder_remote *)r)->path);
+  int found = path ? statfs(path, &fs) : -1;
+  for (char *slash; path && found != 0 && errno == ENOENT && (slash = strrchr(path, '/')) && slash > path;) { /* not made yet: where it will be */
+    *slash = '\0';
+    found = statfs(path, &fs);
+  }
+  free(path);
+  return found == 0 &&
+    (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC || fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == TMPFS_MAGIC || fs.f_type == OVERLAYFS_SUPER_MAGIC ||
+      fs.f_type == F2FS_SUPER_MAGIC);
 }
 
 static int folder_exists(remote *r, const char *key, bool *there, uint64_t *size)
@@ -230,6 +247,7 @@ static int folder_remove(remote *r, const char *key)
 static const remote_ops folder_ops = {
   .kind = "folder",
   .near = true,
+  .disk = folder_disk,
   .close = folder_close,
   .exists = folder_exists,
   .list = folder_list,

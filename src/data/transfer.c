@@ -146,6 +146,8 @@ static int jobs_for(const repo *r, const remote *side, int jobs)
     return jobs;
   if (own && atoi(own) > 0)
     return atoi(own);
+  if (side->ops->disk && side->ops->disk(side))
+    return cpus_available();
   return side->ops->jobs > 0 ? side->ops->jobs : 4 * cpus_available();
 }
 
