@@ -4,7 +4,6 @@
 #include "util/error.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct mobile_block {
@@ -63,7 +62,13 @@ static size_t larger(size_t a, size_t b)
   return a > b ? a : b;
 }
 
-static int memory_new(memory *m, const net *t, int height, int width)
+/* Every part begins on a cache line. */
+static size_t whole_lines(size_t floats)
+{
+  return (floats + 15) / 16 * 16;
+}
+
+static int memory_take(memory *m, nn_context *c, const net *t, int height, int width)
 {
   int h = halved(height, 2), w = halved(width, 2);
   size_t picture = (size_t)h * (size_t)w * (size_t)t->stem_channels, wide = (size_t)strip_rows(27 * (size_t)w) * 27 * (size_t)w, deep = 0;
@@ -76,7 +81,9 @@ static int memory_new(memory *m, const net *t, int height, int width)
     w = ow;
     picture = larger(picture, (size_t)h * (size_t)w * (size_t)b->out);
   }
-  m->x = malloc((2 * picture + wide + deep) * sizeof *m->x);
+  picture = whole_lines(picture);
+  wide = whole_lines(wide);
+  m->x = nn_workspace(c, (2 * picture + wide + deep) * sizeof *m->x);
   if (!m->x)
     return error_nomem();
   m->y = m->x + picture;
@@ -148,11 +155,10 @@ static int forward(const vision *v, nn_context *c, float *out, const float *pixe
 {
   int rows, columns, code = grid(v, height, width, &rows, &columns);
   memory m = {0};
-  if (code < 0 || (code = memory_new(&m, v->own, height, width)) < 0)
+  if (code < 0 || (code = memory_take(&m, c, v->own, height, width)) < 0)
     return code;
   for (size_t p = 0; p < pictures && code == 0; p++)
     code = one_picture(v, c, out + p * (size_t)rows * (size_t)columns * (size_t)v->hidden, pixels + p * 3 * (size_t)height * (size_t)width, height, width, m, check);
-  free(m.x);
   return code;
 }
 

@@ -87,10 +87,9 @@ static int forward(const vision *v, nn_context *c, float *out, const float *pixe
     return code;
   size_t h = (size_t)t->o.hidden, T = 1 + (size_t)rows * (size_t)columns, all = pictures * T, k = 3 * (size_t)t->patch * (size_t)t->patch;
   size_t scratch = block_scratch_floats(&t->o, all), patches = T * k;
-  float *own, *memory = malloc((scratch > patches ? scratch : patches) * sizeof *memory);
+  float *own, *memory = nn_workspace(c, (scratch > patches ? scratch : patches) * sizeof *memory);
   const float *position = positions(t, rows, columns, &own);
   if (!memory || !position) {
-    free(memory);
     free(own);
     return error_nomem();
   }
@@ -104,7 +103,6 @@ static int forward(const vision *v, nn_context *c, float *out, const float *pixe
       block_forward(c, &t->blocks[i], &t->o, &s, out, pictures, T, NULL);
   }
   nn_layer_norm(c, out, h, out, h, all, h, t->final.gain, t->final.bias, t->final.eps);
-  free(memory);
   free(own);
   return code < 0 ? code : nn_context_check(c);
 }

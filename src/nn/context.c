@@ -23,7 +23,8 @@ void nn_context_free(nn_context *c)
 {
   if (!c)
     return;
-  free(c->scratch);
+  free(c->scratch.bytes);
+  free(c->workspace.bytes);
   free(c);
 }
 
@@ -42,17 +43,27 @@ nn_work nn_context_work(const nn_context *c)
   return c->work;
 }
 
-void *nn_scratch(nn_context *c, size_t size)
+static void *at_least(nn_context *c, nn_memory *m, size_t size)
 {
-  if (size > c->scratch_size) {
+  if (size > m->size) {
     void *larger = NULL;
-    if (posix_memalign(&larger, ARENA_ALIGN, (size + 4095) / 4096 * 4096) != 0) {
+    size = (size + 4095) / 4096 * 4096;
+    if (posix_memalign(&larger, ARENA_ALIGN, size) != 0) {
       c->failed = true;
       return NULL;
     }
-    free(c->scratch);
-    c->scratch = larger;
-    c->scratch_size = (size + 4095) / 4096 * 4096;
+    free(m->bytes);
+    *m = (nn_memory){larger, size};
   }
-  return c->scratch;
+  return m->bytes;
+}
+
+void *nn_scratch(nn_context *c, size_t size)
+{
+  return at_least(c, &c->scratch, size);
+}
+
+void *nn_workspace(nn_context *c, size_t size)
+{
+  return at_least(c, &c->workspace, size);
 }

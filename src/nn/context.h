@@ -6,11 +6,16 @@
 
 #include <stdbool.h>
 
+/* Grows to its largest use. */
+typedef struct nn_memory {
+  void *bytes;
+  size_t size;
+} nn_memory;
+
 struct nn_context {
   pool *threads;
   const nn_kernels *k;
-  void *scratch; /* grows to its largest use */
-  size_t scratch_size;
+  nn_memory scratch, workspace;
   bool failed;
   nn_work work; /* counted by whoever calls the layers, one thread at a time */
 };

@@ -129,21 +129,42 @@ typedef struct patches_job {
   int channels, H, W, kh, kw, stride, pad_top, pad_left, OW;
 } patches_job;
 
+/* One line of a kernel over one line of the picture: n numbers from column x on, zeros beside the picture. */
+static void patch_line(float *out, const float *line, int W, int x, int n)
+{
+  for (int i = 0; i < n; i++)
+    out[i] = x + i >= 0 && x + i < W ? line[x + i] : 0;
+}
+
 static void run_patches(void *user, size_t begin, size_t end, int thread)
 {
   const patches_job *j = user;
-  size_t row = (size_t)j->channels * (size_t)j->kh * (size_t)j->kw;
+  const size_t row = (size_t)j->channels * (size_t)j->kh * (size_t)j->kw, kw = (size_t)j->kw;
+  /* places whose kernel lies between the left and the right side of the picture */
+  const int from = (j->pad_left + j->stride - 1) / j->stride, room = j->W + j->pad_left - j->kw, inside = from < j->OW ? from : j->OW;
+  const int past = room < 0 ? inside : room / j->stride + 1 < j->OW ? room / j->stride + 1 : j->OW;
   (void)thread;
-  for (size_t oy = begin; oy < end; oy++)
-    for (int ox = 0; ox < j->OW; ox++) {
-      float *out = j->out + (oy * (size_t)j->OW + (size_t)ox) * row;
-      for (int ch = 0; ch < j->channels; ch++)
-        for (int ky = 0; ky < j->kh; ky++)
-          for (int kx = 0; kx < j->kw; kx++) {
-            int iy = (int)oy * j->stride + ky - j->pad_top, ix = ox * j->stride + kx - j->pad_left;
-            *out++ = iy >= 0 && iy < j->H && ix >= 0 && ix < j->W ? j->picture[((size_t)ch * (size_t)j->H + (size_t)iy) * (size_t)j->W + (size_t)ix] : 0;
-          }
-    }
+  for (size_t oy = begin; oy < end; oy++) {
+    float *out = j->out + oy * (size_t)j->OW * row;
+    for (int ch = 0; ch < j->channels; ch++)
+      for (int ky = 0; ky < j->kh; ky++, out += kw) {
+        const int iy = (int)oy * j->stride + ky - j->pad_top;
+        const float *line = j->picture + ((size_t)ch * (size_t)j->H + (size_t)(iy < 0 ? 0 : iy)) * (size_t)j->W;
+        float *to = out;
+        if (iy < 0 || iy >= j->H) {
+          for (int ox = 0; ox < j->OW; ox++, to += row)
+            memset(to, 0, kw * sizeof *to);
+          continue;
+        }
+        for (int ox = 0; ox < inside; ox++, to += row)
+          patch_line(to, line, j->W, ox * j->stride - j->pad_left, j->kw);
+        for (int ox = inside; ox < past; ox++, to += row)
+          for (size_t kx = 0; kx < kw; kx++)
+            to[kx] = line[(size_t)(ox * j->stride - j->pad_left) + kx];
+        for (int ox = past > inside ? past : inside; ox < j->OW; ox++, to += row)
+          patch_line(to, line, j->W, ox * j->stride - j->pad_left, j->kw);
+      }
+  }
 }
 
 void nn_im2col(nn_context *c, float *out, const float *picture, int channels, int H, int W, int kh, int kw, int stride, int pad_top, int pad_left, int OH, int OW)

@@ -23,6 +23,9 @@ void nn_context_free(nn_context *c);
 pool *nn_context_pool(nn_context *c);
 /* 0, or OPIS_ENOMEM when scratch memory could not be had since the context was made: results since then are not to be used. Look once after a pass, not after each call. */
 int nn_context_check(const nn_context *c);
+/* At least size bytes on a cache line for what lies between the layers of a pass: they stay the context's, and what they hold is lost with the next call. NULL without memory, which nn_context_check
+ * tells, too. */
+void *nn_workspace(nn_context *c, size_t size);
 
 /* What the layers of a context have been asked to do so far, for measuring: operations (a multiply-add is two) of 32-bit floats and of 8-bit integers, and the bytes of weights gone over. */
 typedef struct nn_work {

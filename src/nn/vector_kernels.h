@@ -94,7 +94,7 @@ INLINE vf vactivate(vf x, nn_activation a)
   return x;
 }
 
-static void activate(float *x, size_t n, nn_activation a)
+INLINE void activate_by(float *x, size_t n, const nn_activation a)
 {
   size_t i = 0;
   for (; i + VW <= n; i += VW)
@@ -103,42 +103,80 @@ static void activate(float *x, size_t n, nn_activation a)
     vf_store_n(x + i, vactivate(vf_load_n(x + i, n - i), a), n - i);
 }
 
+static void activate(float *x, size_t n, nn_activation a)
+{
+  switch (a) {
+  case NN_NONE: break;
+  case NN_RELU: activate_by(x, n, NN_RELU); break;
+  case NN_RELU6: activate_by(x, n, NN_RELU6); break;
+  case NN_GELU_ERF: activate_by(x, n, NN_GELU_ERF); break;
+  case NN_GELU_TANH: activate_by(x, n, NN_GELU_TANH); break;
+  case NN_QUICK_GELU: activate_by(x, n, NN_QUICK_GELU); break;
+  case NN_SILU: activate_by(x, n, NN_SILU); break;
+  }
+}
+
 /* ---- linear ---- */
 
-/* VW outputs of one row: bias, activation, scale, residual. The rarer ways stand apart, so that the unrolled kernels stay small. */
-static __attribute__((noinline)) void finish_any(const nn_product *p, size_t m, int first, vf v)
+/* The outputs of some rows and panels from their sums [rows, ld], which are used up: bias, activation, scale, residual. */
+static __attribute__((noinline)) void finish_any(const nn_product *p, size_t m, int panel, float *sums, size_t ld, size_t rows, int panels)
 {
-  const float *scale = p->e.scale, *residual = p->e.residual;
+  const int first = panel * NN_PANEL;
+  const size_t width = (size_t)(panels * NN_PANEL), left = p->l->N > first ? (size_t)(p->l->N - first) : 0, n = left < width ? left : width;
+  const float *bias = p->l->bias + first, *scale = p->e.scale ? p->e.scale + first : NULL, *residual = p->e.residual ? p->e.residual + m * p->e.ld_residual + first : NULL;
   float *y = p->y + m * p->ldy + first;
-  if (first >= p->l->N)
-    return;
-  size_t n = p->l->N - first < VW ? (size_t)(p->l->N - first) : VW;
-  v = vactivate(v, p->e.activation);
-  if (scale)
-    v = vf_mul(v, n < VW ? vf_load_n(scale + first, n) : vf_load(scale + first));
-  if (residual)
-    v = vf_add(v, vf_load_n(residual + m * p->e.ld_residual + first, n));
-  if (n < VW)
-    vf_store_n(y, v, n);
-  else
-    vf_store(y, v);
+  for (size_t r = 0; r < rows; r++, sums += ld, y += p->ldy) {
+    for (size_t i = 0; i < width; i += VW)
+      vf_store(sums + i, vf_add(vf_load(sums + i), vf_load(bias + i)));
+    if (p->clamped)
+      for (size_t i = 0; i < width; i += VW)
+        vf_store(sums + i, vf_min(vf_set1(p->high), vf_max(vf_set1(p->low), vf_load(sums + i))));
+    else
+      activate(sums, width, p->e.activation);
+    for (size_t i = 0; i < n; i += VW) {
+      const size_t lanes = n - i < VW ? n - i : VW;
+      vf v = vf_load(sums + i);
+      if (scale)
+        v = vf_mul(v, vf_load_n(scale + i, lanes));
+      if (residual)
+        v = vf_add(v, vf_load_n(residual + i, lanes));
+      vf_store_n(y + i, v, lanes);
+    }
+    if (residual)
+      residual += p->e.ld_residual;
+  }
 }
 
-INLINE void finish(const nn_product *p, size_t m, int first, vf acc)
+/* The outputs of R rows x P panels. What most layers want is done in registers; the rest, and the panel that N does not fill, goes through memory. */
+INLINE void finish(const nn_product *p, size_t m, int panel, const vf acc[][NV], const int R, const int P)
 {
-  vf v = vf_add(acc, vf_load(p->l->bias + first));
-  if (!p->clamped || first + VW > p->l->N) {
-    finish_any(p, m, first, v);
+  if (!p->clamped || (panel + P) * NN_PANEL > p->l->N) {
+    _Alignas(64) float sums[f32_rows * f32_together * NN_PANEL];
+    EACH (i, R * P)
+      EACH (v, NV)
+        vf_store(sums + i * NN_PANEL + v * VW, acc[i][v]);
+    finish_any(p, m, panel, sums, (size_t)P * NN_PANEL, (size_t)R, P);
     return;
   }
-  v = vf_min(vf_set1(p->high), vf_max(vf_set1(p->low), v));
-  if (p->e.residual)
-    v = vf_add(v, vf_load(p->e.residual + m * p->e.ld_residual + first));
-  vf_store(p->y + m * p->ldy + first, v);
+  const vf low = vf_set1(p->low), high = vf_set1(p->high);
+  const size_t ldy = p->ldy, ldr = p->e.ld_residual, first = (size_t)panel * NN_PANEL;
+  const float *bias = p->l->bias + first, *residual = p->e.residual ? p->e.residual + m * ldr + first : NULL;
+  float *y = p->y + m * ldy + first;
+  EACH (j, P)
+    EACH (v, NV) {
+      const int at = j * NN_PANEL + v * VW;
+      const vf b = vf_load(bias + at);
+      if (residual)
+        EACH (r, R)
+          vf_store(y + (size_t)r * ldy + at, vf_add(vf_min(high, vf_max(low, vf_add(acc[r * P + j][v], b))), vf_load(residual + (size_t)r * ldr + at)));
+      else
+        EACH (r, R)
+          vf_store(y + (size_t)r * ldy + at, vf_min(high, vf_max(low, vf_add(acc[r * P + j][v], b))));
+    }
 }
 
-/* Bytes of weights asked for ahead: few rows use them faster than the processor fetches them by itself. */
-enum { AHEAD = 1024 };
+/* Bytes of weights asked for ahead: few rows use them faster than the processor fetches them by itself, and many rows wait for the first of them that come from far. */
+enum { AHEAD = 1024, FAR_AHEAD = 4096 };
 
 /* R rows x P panels in registers: R P NV accumulators. */
 INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, const int P)
@@ -146,29 +184,32 @@ INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, cons
   enum { MOST = f32_rows * f32_together };
   const nn_linear *l = p->l;
   const size_t K = (size_t)l->K, ldx = p->ldx;
-  const float *w = l->f32 + (size_t)panel * K * NN_PANEL, *x = p->x + m * ldx;
+  const float *w = l->f32 + (size_t)panel * K * NN_PANEL, *x[(f32_rows + 2) / 3];
   vf acc[MOST][NV];
   EACH (i, R * P)
     EACH (v, NV)
       acc[i][v] = vf_zero();
-  for (size_t k = 0; k < K; k++, w += NN_PANEL, x++) {
+  EACH (i, (R + 2) / 3)
+    x[i] = p->x + (m + 3 * (size_t)i) * ldx;
+  for (size_t k = 0; k < K; k++, w += NN_PANEL) {
     vf weight[4][NV];
     EACH (j, P) {
-      __builtin_prefetch(w + (size_t)j * K * NN_PANEL + AHEAD / sizeof(float), 0, 2);
+      __builtin_prefetch(w + (size_t)j * K * NN_PANEL + (R > f32_few_rows ? FAR_AHEAD : AHEAD) / sizeof(float), 0, 2);
       EACH (v, NV)
         weight[j][v] = vf_load(w + (size_t)j * K * NN_PANEL + v * VW);
     }
     EACH (r, R) {
-      vf one = vf_set1(x[(size_t)r * ldx]);
+      vf one = vf_set1(x[r / 3][(size_t)(r % 3) * ldx]);
       EACH (j, P)
         EACH (v, NV)
           acc[r * P + j][v] = vf_fma(one, weight[j][v], acc[r * P + j][v]);
     }
+    EACH (i, (R + 2) / 3) {
+      x[i]++;
+      __asm__("" : "+r"(x[i])); /* one pointer for three rows: the compiler would keep one for each, and has not so many registers */
+    }
   }
-  EACH (r, R)
-    EACH (j, P)
-      EACH (v, NV)
-        finish(p, m + (size_t)r, (panel + j) * NN_PANEL + v * VW, acc[r * P + j][v]);
+  finish(p, m, panel, acc, R, P);
 }
 
 INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const int P)
@@ -208,10 +249,7 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
           acc[r * P + j][v] = vf_fma(q_float(dot[r * P + j], v), vf_mul(s, vf_load(sw + (size_t)j * blocks * NN_PANEL + v * VW)), acc[r * P + j][v]);
     }
   }
-  EACH (r, R)
-    EACH (j, P)
-      EACH (v, NV)
-        finish(p, m + (size_t)r, (panel + j) * NN_PANEL + v * VW, acc[r * P + j][v]);
+  finish(p, m, panel, acc, R, P);
 }
 
 /* n rows x P panels: one unrolled piece of code for each number of rows up to `most`. */
@@ -416,8 +454,9 @@ INLINE void patch_load(float *patch, const nn_convolution *v, int c, size_t n, i
   }
 }
 
-/* One patch's outputs: rows x columns of them from y on. */
-INLINE void patch_convolve(const nn_convolution *v, float *y, const float *patch, const float *weight, vf bias, size_t n, int rows, int columns, const int k, const int stride)
+/* One patch's outputs, clamped: rows x columns of them from y on. */
+INLINE void patch_convolve(
+  const nn_convolution *v, float *y, const float *patch, const float *weight, vf bias, vf low, vf high, size_t n, int rows, int columns, const int k, const int stride)
 {
   const size_t C = (size_t)v->d->C;
   for (int oy = 0; oy < rows; oy++, y += (size_t)v->OW * C, patch += stride * PATCH * VW)
@@ -434,14 +473,15 @@ INLINE void patch_convolve(const nn_convolution *v, float *y, const float *patch
             acc[i] = vf_fma(vf_load(from + (ky * PATCH + i * stride + kx) * VW), one, acc[i]);
         }
       EACH (i, TOGETHER)
-        if (ox + i < columns) {
-          vf out = vactivate(acc[i], v->activation);
-          float *to = y + (size_t)(ox + i) * C;
-          if (n < VW)
-            vf_store_n(to, out, n);
-          else
-            vf_store(to, out);
-        }
+        acc[i] = vf_min(high, vf_max(low, acc[i]));
+      float *to = y + (size_t)ox * C;
+      if (n == VW && columns - ox >= TOGETHER)
+        EACH (i, TOGETHER)
+          vf_store(to + (size_t)i * C, acc[i]);
+      else
+        EACH (i, TOGETHER)
+          if (ox + i < columns)
+            vf_store_n(to + (size_t)i * C, acc[i], n);
     }
 }
 
@@ -449,6 +489,8 @@ INLINE void depthwise_of(const nn_convolution *v, nn_places t, const int k, cons
 {
   const nn_depthwise *d = v->d;
   const int side = PLACES / stride;
+  const bool clamps = v->activation == NN_RELU || v->activation == NN_RELU6;
+  const vf low = vf_set1(clamps ? 0 : -INFINITY), high = vf_set1(v->activation == NN_RELU6 ? 6 : INFINITY);
   _Alignas(64) float patch[PATCH * PATCH * VW], weight[25 * VW];
   memset(patch, 0, sizeof patch); /* places beyond the last column are computed with what stands there, and not stored */
   for (int c = t.channel_begin; c < t.channel_end; c += VW) {
@@ -460,8 +502,11 @@ INLINE void depthwise_of(const nn_convolution *v, nn_places t, const int k, cons
       for (int ox = 0; ox < v->OW; ox += side) {
         const int rows = t.row_end - oy < side ? t.row_end - oy : side, columns = v->OW - ox < side ? v->OW - ox : side;
         patch_load(patch, v, c, n, oy * stride - v->pad_top, ox * stride - v->pad_left, (rows - 1) * stride + k, (columns - 1) * stride + k);
-        patch_convolve(v, v->y + ((size_t)oy * (size_t)v->OW + (size_t)ox) * (size_t)d->C + c, patch, weight, bias, n, rows, columns, k, stride);
+        patch_convolve(v, v->y + ((size_t)oy * (size_t)v->OW + (size_t)ox) * (size_t)d->C + c, patch, weight, bias, low, high, n, rows, columns, k, stride);
       }
+    if (!clamps && v->activation != NN_NONE)
+      for (size_t place = (size_t)t.row_begin * (size_t)v->OW; place < (size_t)t.row_end * (size_t)v->OW; place++)
+        activate(v->y + place * (size_t)d->C + c, n, v->activation);
   }
 }
 

@@ -27,7 +27,7 @@ enum { TILE_ROWS = NN_TILE_ROWS };
   do {                                                                                                                                                                             \
     vf weight = vf_load(sw);                                                                                                                                                       \
     EACH (r, TILE_ROWS)                                                                                                                                                            \
-      acc[r] = vf_fma(_mm512_cvtepi32_ps(_mm512_load_si512((from)[r])), vf_mul(vf_set1(sx[(size_t)r * blocks]), weight), acc[r]);                                                  \
+      acc[r][0] = vf_fma(_mm512_cvtepi32_ps(_mm512_load_si512((from)[r])), vf_mul(vf_set1(sx[(size_t)r * blocks]), weight), acc[r][0]);                                            \
     sw += NN_PANEL;                                                                                                                                                                \
     sx++;                                                                                                                                                                          \
   } while (0)
@@ -40,9 +40,9 @@ static void tile_rows(const nn_product *p, size_t m, int panel)
   const int8_t *w = l->q + (size_t)panel * ldq * NN_PANEL, *x = p->qx + m * ldq;
   const float *sw = l->scale + (size_t)panel * blocks * NN_PANEL, *sx = p->sx + m * blocks;
   _Alignas(64) int32_t even[TILE_ROWS][NN_PANEL], odd[TILE_ROWS][NN_PANEL];
-  vf acc[TILE_ROWS];
+  vf acc[TILE_ROWS][NV];
   EACH (r, TILE_ROWS)
-    acc[r] = vf_zero();
+    acc[r][0] = vf_zero();
   TILE_BLOCK(0, 1, 2, even);
   size_t b = 1;
   for (; b + 2 <= blocks; b += 2) {
@@ -57,8 +57,7 @@ static void tile_rows(const nn_product *p, size_t m, int panel)
     TILE_SCALE(odd);
   } else
     TILE_SCALE(even);
-  EACH (r, TILE_ROWS)
-    finish(p, m + (size_t)r, panel * NN_PANEL, acc[r]);
+  finish(p, m, panel, acc, TILE_ROWS, 1);
 }
 
 static void linear_q8_tiles(const nn_product *p, nn_tile t)
@@ -171,9 +170,7 @@ INLINE void wide_panels(const nn_product *p, nn_tile t, float *sums, uint16_t *w
         tile_chunk(s, x, tile_row, weights, CHUNK * TILE, n, b == 0, 1, P);
     }
   }
-  for (size_t m = t.row_begin; m < t.row_end; m++, sums += 2 * NN_PANEL)
-    EACH (j, P)
-      finish(p, m, (t.panel_begin + j) * NN_PANEL, vf_load(sums + j * NN_PANEL));
+  finish_any(p, t.row_begin, t.panel_begin, sums, 2 * NN_PANEL, t.row_end - t.row_begin, P);
 }
 
 static void linear_bf16(const nn_product *p, nn_tile t)
