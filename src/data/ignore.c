@@ -163,7 +163,7 @@ static int add_rule(ignore *g, const char *line, size_t n, bool dvc)
   return 0;
 }
 
-static int add_text(ignore *g, const char *text, size_t n, bool strip)
+int ignore_add_text(ignore *g, const char *text, size_t n, bool strip)
 {
   const char *end = text + n;
   int code = 0;
@@ -188,7 +188,7 @@ static int add_text(ignore *g, const char *text, size_t n, bool strip)
 
 int ignore_add(ignore *g, const char *text, size_t n)
 {
-  return add_text(g, text, n, false);
+  return ignore_add_text(g, text, n, false);
 }
 
 int ignore_add_file(ignore *g, int folder, const char *name, bool strip)
@@ -202,7 +202,7 @@ int ignore_add_file(ignore *g, int folder, const char *name, bool strip)
   close(fd);
   if (code < 0)
     return code;
-  code = add_text(g, bytes, n, strip);
+  code = ignore_add_text(g, bytes, n, strip);
   free(bytes);
   return code;
 }

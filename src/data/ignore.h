@@ -19,8 +19,10 @@ typedef struct ignore {
 
 /* Adds the rules of a file's text. Lines are those of git: '#' comments, '!' takes back, a trailing '/' is for folders only, a '/' elsewhere ties to the folder. */
 int ignore_add(ignore *g, const char *text, size_t n);
-/* Adds the rules of a file; one that is not there has none. strip: as DVC reads a .dvcignore: lines lose blanks at both ends, and what is taken back is so with everything
+/* The same; strip: as DVC reads a .dvcignore: lines lose blanks at both ends, and what is taken back is so with everything
  * below it. */
+int ignore_add_text(ignore *g, const char *text, size_t n, bool strip);
+/* Adds the rules of a file; one that is not there has none. */
 int ignore_add_file(ignore *g, int folder, const char *name, bool strip);
 void ignore_free(ignore *g);
 

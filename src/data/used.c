@@ -105,7 +105,8 @@ int used_add(used *u, repo *r, const output *out, const char *inside, const used
     return 0;
   adding a = {u, out->legacy, options->names, (uint32_t)u->n, o->remote, inside ? inside + strlen(out->path) + 1 : NULL, shown};
   odb *db = output_store(r, out);
-  if (options->bring && !odb_has(db, &out->oid)) {
+  bool theirs = stage_is_import(out->stage) && out->stage->deps[0].repo_url; /* no remote of ours has to have it; DVC keeps nothing of imports at all */
+  if (options->bring && !theirs && !odb_has(db, &out->oid)) {
     int code = options->bring(options->user, &out->oid, out->legacy, a.remote);
     if (code < 0)
       return code == OPIS_ENOTFOUND ? 0 : code;

@@ -2,6 +2,7 @@
 #include "data/source.h"
 
 #include "data/git.h"
+#include "data/git_ignore.h"
 #include "data/objects.h"
 #include "util/error.h"
 
@@ -22,7 +23,7 @@ typedef struct viewing {
   const view_options *o;
   tree files, data;
   strbuf path;
-  bool top_is_file;
+  git_ignore hidden; /* of a revision */
 } viewing;
 
 /* How deep below the top: 1 for what is in it. 0: not below. */
@@ -149,8 +150,12 @@ static int see(void *user, const char *rel, uint32_t mode, uint64_t size)
   viewing *v = user;
   bool folder = S_ISDIR(mode);
   int depth = level(v, rel);
+  bool hidden;
   if (depth == 0 || depth > deepest(v))
     return 0;
+  int code = git_ignore_test(&hidden, &v->hidden, rel, folder);
+  if (code < 0 || hidden)
+    return code;
   return put(&v->files, rel, VIEW_FILE_HERE | VIEW_SIZE | (folder ? VIEW_DIR : 0) | (S_ISLNK(mode) ? VIEW_LINK : 0) | (!folder && mode & 0111 ? TREE_EXECUTABLE : 0), size)
     ? 0
     : OPIS_ENOMEM;
@@ -160,8 +165,13 @@ static int walk_revision(viewing *v, tree_entry *root)
 {
   uint32_t mode;
   uint64_t size;
-  int code = git_entry(&mode, &size, v->s->repo, v->s->hex, v->top);
-  if (code < 0)
+  bool hidden = false;
+  int code = git_ignore_open(&v->hidden, v->s->repo, v->s->hex);
+  if (code == 0)
+    code = git_entry(&mode, &size, v->s->repo, v->s->hex, v->top);
+  if (code == 0)
+    code = git_ignore_test(&hidden, &v->hidden, v->top, S_ISDIR(mode));
+  if (code < 0 || hidden)
     return code == OPIS_ENOTFOUND ? 0 : code;
   root->flags |= VIEW_FILE_HERE | VIEW_SIZE | (S_ISDIR(mode) ? VIEW_DIR : mode & 0111 ? TREE_EXECUTABLE : 0);
   root->size = size;
@@ -326,15 +336,19 @@ int source_view(tree *t, tree_entry *root, source *s, const char *path, const vi
     tree_free(&v.files);
     v.files = (tree)TREE_INIT;
   }
-  for (size_t i = 0; i < s->stages.n && code == 0; i++)
-    for (size_t k = 0; k < s->stages.items[i]->n_outs && code == 0; k++)
+  for (size_t i = 0; i < s->stages.n && code == 0; i++) {
+    bool hidden;
+    code = git_ignore_test(&hidden, &v.hidden, s->stages.items[i]->file, false);
+    for (size_t k = 0; code == 0 && !hidden && k < s->stages.items[i]->n_outs; k++)
       code = lay_output(&v, root, &s->stages.items[i]->outs[k]);
+  }
   if (*path == '\0')
     root->flags |= VIEW_DIR;
   if (code == 0 && !(root->flags & (VIEW_DIR | VIEW_FILE_HERE | VIEW_OUT)))
     code = error_set(OPIS_ENOTFOUND, "%s: neither a file of git nor data in %s", path, s->repo->root);
   if (code == 0 && root->flags & VIEW_DIR)
     code = merge(t, &v);
+  git_ignore_close(&v.hidden);
   strbuf_free(&v.path);
   tree_free(&v.files);
   tree_free(&v.data);

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from conftest import Repository
+from servers import objects
 from test_other import source, url  # noqa: F401
 
 
@@ -130,3 +131,23 @@ def test_a_source_that_is_gone_holds_nothing_up(here, source):  # noqa: F811
     shutil.move(source.path, source.path.parent / "elsewhere")
     done = here.run("status")
     assert done.returncode == 0 and b"not known" in done.stderr and b"up to date" in done.stdout
+
+
+def test_gc_without_what_an_import_has(here, source):  # noqa: F811
+    """An import that was never fetched, or its list gone from the cache: the data come from where they were imported, and stop nothing. What is there and known stays."""
+    cache = here.path / ".dvc/cache"
+    here.write({"own": b"own"})
+    here.ok("add", "own")
+    here.ok("import", source.path, "data", "-o", "never", "--no-download")
+    here.ok("gc", "-w", "-f")
+    assert len(objects(cache)) == 1
+    here.ok("import", source.path, "data")
+    fetched = sorted(objects(cache))
+    here.ok("gc", "-w", "-f")
+    assert sorted(objects(cache)) == fetched and len(fetched) == 4
+    for path in cache.rglob("*.dir"):
+        path.unlink()
+    here.ok("gc", "-w", "-f")
+    assert len(objects(cache)) == 1
+    here.ok("pull")
+    assert here.read("data") == here.read("never") == {"a": b"changed", "sub/b": b"2"}

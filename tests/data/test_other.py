@@ -63,6 +63,25 @@ def test_list_a_revision(source):
     assert "no revision" in source.fails("list", ".", "--rev", "nosuch")
 
 
+def test_what_a_revision_ignores(repo, tmp_path):
+    """The .dvcignore files of the revision that is asked for count, not those of now."""
+    repo.write({"a.tmp": b"1", "sub/x/f": b"1", "sub/k": b"1", "sub/z": b"1", ".dvcignore": b"*.tmp\n/sub/x\n", "sub/.dvcignore": b"k\n", "d/a": b"1"})
+    repo.ok("add", "d")
+    repo.commit()
+    repo.git("tag", "v1")
+    (repo.path / ".dvcignore").unlink()
+    repo.commit()
+    assert repo.ok("list", ".", "-R", "--rev", "v1").split() == [".dvcignore", ".gitignore", "d.dvc", "d/a", "sub/.dvcignore", "sub/z"]
+    assert repo.ok("list", ".", "-R", "--rev", "HEAD").split() == [".gitignore", "a.tmp", "d.dvc", "d/a", "sub/.dvcignore", "sub/x/f", "sub/z"]
+    for path in ("a.tmp", "sub/x", "sub/x/f", "sub/k"):
+        assert "neither a file of git nor data" in repo.fails("list", ".", path, "--rev", "v1")
+        assert "neither a file of git nor data" in repo.fails("get", ".", path, "--rev", "v1", "-o", tmp_path / "no")
+    repo.ok("get", ".", "sub", "--rev", "v1", "-o", tmp_path / "sub")
+    assert sorted(p.name for p in (tmp_path / "sub").iterdir()) == ["z"]
+    repo.ok("get", ".", "sub/x", "--rev", "HEAD", "-o", tmp_path / "x")
+    assert (tmp_path / "x/f").read_text() == "1"
+
+
 def test_list_and_get_by_url(url, tmp_path):
     assert opis(tmp_path, "list", url, "-R", "--dvc-only").splitlines() == ["data/a", "data/sub/b", "single"]
     assert opis(tmp_path, "list", url, "--rev", "v1", "data", "--show-hash").splitlines()[0].split() == ["c4ca4238a0b923820dcc509a6f75849b", "a"]

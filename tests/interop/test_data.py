@@ -318,3 +318,21 @@ def test_get_and_list(home, source, by_url):
         mine, theirs = here.run("get", url, *args, "-o", f"m{i}").returncode, dvc(here, "get", url, *args, "-o", f"t{i}")[0]
         assert (mine == 0) == (theirs == 0), args
         assert here.read(f"m{i}") == here.read(f"t{i}"), args
+
+
+@pytest.mark.parametrize("seed", range(max(6, SEQUENCES // 10)))
+def test_list_what_is_not_ignored(home, seed):
+    """Random .dvcignore files in two revisions: the same lists of each, and of what is there."""
+    rng = random.Random(3000 + seed)
+    repo = Repository(home / "repo")
+    for revision in ("v1", "v2"):
+        for folder in ("", "a/", "a/b/", "c/"):
+            repo.write({folder + name: b"1" for name in rng.sample(["x", "y", "x.tmp", "y.log", "z"], 3)})
+            lines = rng.sample(["x", "*.tmp", "/y", "b/", "!x.tmp", "a/b", "/a/b/y*", "**/z", "c", "# x", "!/a/b/x"], rng.randint(0, 3))
+            (repo.path / folder / ".dvcignore").write_text("".join(line + "\n" for line in lines))
+        repo.commit()
+        repo.git("tag", revision)
+    (repo.path / ".dvcignore").write_text("x\n")
+    for args in ([], ["--rev", "v1"], ["--rev", "v2"]):
+        for path in ([], ["a"], ["a/b"], ["a/b/x"], ["c"], ["x.tmp"]):
+            same_json(repo, "list", ".", *path, "-R", "--json", *args)
