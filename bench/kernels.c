@@ -35,7 +35,7 @@ int main(int argc, char **argv)
     for (nn_weights type = NN_F32; type <= NN_Q8_WIDE; type++) {
       arena a = ARENA_INIT;
       nn_linear *l;
-      if (nn_linear_pack(&l, &a, &(nn_linear_source){&t, false, 0, 0, NULL}, 1, type) < 0)
+      if (nn_linear_pack(&l, &a, NULL, &(nn_linear_source){&t, false, 0, 0, NULL}, 1, type) < 0)
         return 1;
       printf("%5d x %5d x %4d %s", M, N, K, names[type]);
       for (size_t k = 1; k < sizeof kinds / sizeof *kinds; k++) {

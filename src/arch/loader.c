@@ -214,7 +214,7 @@ nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefi
     part += length + 1;
   }
   nn_linear *out;
-  int code = nn_linear_pack(&out, l->memory, sources, n, !q8 ? NN_F32 : shape.wide && shape.N >= WIDE_LAYER && shape.K >= WIDE_LAYER ? NN_Q8_WIDE : NN_Q8);
+  int code = nn_linear_pack(&out, l->memory, l->threads, sources, n, !q8 ? NN_F32 : shape.wide && shape.N >= WIDE_LAYER && shape.K >= WIDE_LAYER ? NN_Q8_WIDE : NN_Q8);
   if (code < 0) {
     fail(l, code);
     return NULL;
@@ -235,7 +235,7 @@ nn_linear *loader_linear_of(loader *l, const tensor *weight, const tensor *bias)
   if (l->code < 0)
     return NULL;
   bool q8 = l->precision == OPIS_PRECISION_Q8 || (l->precision == OPIS_PRECISION_STORED && weight->type == TENSOR_Q8_0);
-  int code = nn_linear_pack(&out, l->memory, &(nn_linear_source){weight, false, 0, 0, bias}, 1, q8 ? NN_Q8 : NN_F32);
+  int code = nn_linear_pack(&out, l->memory, l->threads, &(nn_linear_source){weight, false, 0, 0, bias}, 1, q8 ? NN_Q8 : NN_F32);
   if (code < 0) {
     fail(l, code);
     return NULL;

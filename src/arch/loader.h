@@ -11,6 +11,7 @@
 typedef struct loader {
   const model_files *files;
   arena *memory; /* where everything loaded lives */
+  pool *threads; /* that pack weights; NULL: none beside the caller */
   int precision; /* enum opis_precision */
   int code;      /* 0, or the first failure */
   uint64_t parameters, done_bytes, total_bytes;

@@ -34,7 +34,12 @@ static int read_new_tokens(opis_model *m)
 
 static int build(opis_model *m, const opis_model_options *o)
 {
-  loader l = {.files = m->files, .memory = &m->weights, .precision = o ? o->precision : OPIS_PRECISION_STORED, .progress = o ? o->progress : NULL, .user = o ? o->user : NULL};
+  loader l = {.files = m->files,
+    .memory = &m->weights,
+    .threads = m->threads,
+    .precision = o ? o->precision : OPIS_PRECISION_STORED,
+    .progress = o ? o->progress : NULL,
+    .user = o ? o->user : NULL};
   for (size_t i = 0; i < model_files_tensors(m->files); i++)
     l.total_bytes += model_files_tensor_at(m->files, i)->size;
   int code = captioner_build(&m->captioner, &l);

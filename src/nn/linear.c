@@ -4,6 +4,8 @@
 #include "util/error.h"
 
 #include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROWS_PER_TILE = 48 /* a multiple of what the kernels take at once */, PANELS_PER_TILE = 8 };
@@ -87,53 +89,66 @@ static void put_q8(nn_linear *l, int n, const nn_linear_source *s, int64_t sourc
   }
 }
 
+/* A source's rows first..first + rows become the layer's from `at` on. */
+typedef struct packing {
+  nn_linear *l;
+  const nn_linear_source *s;
+  int64_t N, first, rows;
+  int at;
+  atomic_bool failed; /* for want of memory */
+} packing;
+
+static void put(const packing *j, int64_t n, const float *row)
+{
+  if (j->l->q8)
+    put_q8(j->l, j->at + (int)n, j->s, j->first + n, row);
+  else
+    put_f32(j->l, j->at + (int)n, row);
+}
+
+enum { COLUMNS = 64 };
+
 /* A block of columns of a transposed source at a time, so that the file is read row by row. */
-static int pack_transposed(nn_linear *l, const nn_linear_source *s, int64_t N, int64_t first, int64_t rows, int at)
+static void pack_transposed(void *user, size_t begin, size_t end, int thread)
 {
-  enum { COLUMNS = 64 };
-  arena temporary = ARENA_INIT;
-  float *line = arena_alloc(&temporary, sizeof(float) * COLUMNS), *block = arena_alloc(&temporary, sizeof(float) * COLUMNS * (size_t)l->K);
-  if (!line || !block) {
-    arena_free(&temporary);
-    return OPIS_ENOMEM;
+  packing *j = user;
+  const size_t K = (size_t)j->l->K;
+  float *line = malloc(sizeof(float) * COLUMNS * (K + 1)), *block = line + COLUMNS;
+  (void)thread;
+  if (!line) {
+    atomic_store(&j->failed, true);
+    return;
   }
-  for (int64_t c = 0; c < rows; c += COLUMNS) {
-    int64_t n = rows - c < COLUMNS ? rows - c : COLUMNS;
-    for (int k = 0; k < l->K; k++) {
-      tensor_read_f32(line, s->weight, (int64_t)k * N + first + c, n);
-      for (int64_t j = 0; j < n; j++)
-        block[(size_t)j * (size_t)l->K + (size_t)k] = line[j];
+  for (int64_t c = (int64_t)begin * COLUMNS; c < (int64_t)end * COLUMNS && c < j->rows; c += COLUMNS) {
+    int64_t n = j->rows - c < COLUMNS ? j->rows - c : COLUMNS;
+    for (size_t k = 0; k < K; k++) {
+      tensor_read_f32(line, j->s->weight, (int64_t)k * j->N + j->first + c, n);
+      for (int64_t i = 0; i < n; i++)
+        block[(size_t)i * K + k] = line[i];
     }
-    for (int64_t j = 0; j < n; j++)
-      if (l->q8)
-        put_q8(l, at + (int)(c + j), s, first + c + j, block + (size_t)j * (size_t)l->K);
-      else
-        put_f32(l, at + (int)(c + j), block + (size_t)j * (size_t)l->K);
+    for (int64_t i = 0; i < n; i++)
+      put(j, c + i, block + (size_t)i * K);
   }
-  arena_free(&temporary);
-  return 0;
+  free(line);
 }
 
-static int pack_rows(nn_linear *l, const nn_linear_source *s, int64_t first, int64_t rows, int at)
+static void pack_rows(void *user, size_t begin, size_t end, int thread)
 {
-  arena temporary = ARENA_INIT;
-  float *row = arena_alloc(&temporary, sizeof(float) * (size_t)l->K);
+  packing *j = user;
+  const bool direct = j->l->q8 && j->s->weight->type == TENSOR_Q8_0;
+  float *row = malloc(sizeof(float) * (size_t)j->l->K + 1);
+  (void)thread;
   if (!row)
-    return OPIS_ENOMEM;
-  bool direct = l->q8 && s->weight->type == TENSOR_Q8_0;
-  for (int64_t n = 0; n < rows; n++) {
+    atomic_store(&j->failed, true);
+  for (int64_t n = (int64_t)begin; n < (int64_t)end && row; n++) {
     if (!direct)
-      tensor_read_f32(row, s->weight, (first + n) * l->K, l->K);
-    if (l->q8)
-      put_q8(l, at + (int)n, s, first + n, row);
-    else
-      put_f32(l, at + (int)n, row);
+      tensor_read_f32(row, j->s->weight, (j->first + n) * j->l->K, j->l->K);
+    put(j, n, row);
   }
-  arena_free(&temporary);
-  return 0;
+  free(row);
 }
 
-int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, int n_sources, nn_weights weights)
+int nn_linear_pack(nn_linear **out, arena *a, pool *threads, const nn_linear_source *sources, int n_sources, nn_weights weights)
 {
   int64_t N = 0, K = 0;
   bool q8 = weights != NN_F32;
@@ -173,9 +188,14 @@ int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, i
     int64_t rows = s->rows > 0 ? s->rows : n;
     if (s->bias)
       tensor_read_f32(l->bias + at, s->bias, first, rows);
-    int code = stands_transposed(s) ? pack_transposed(l, s, n, first, rows, at) : pack_rows(l, s, first, rows, at);
-    if (code < 0)
-      return code;
+    packing j = {.l = l, .s = s, .N = n, .first = first, .rows = rows, .at = at};
+    const size_t grain = 1 + 65536 / (size_t)(l->K + 1);
+    if (stands_transposed(s))
+      pool_for(threads, (size_t)(rows + COLUMNS - 1) / COLUMNS, 1 + grain / COLUMNS, pack_transposed, &j);
+    else
+      pool_for(threads, (size_t)rows, grain, pack_rows, &j);
+    if (j.failed)
+      return error_nomem();
     at += (int)rows;
   }
   *out = l;

@@ -56,8 +56,9 @@ typedef struct nn_linear_source {
  * activations are rounded to that instead, which is twice as fast and no coarser; elsewhere as NN_Q8. */
 typedef enum nn_weights { NN_F32, NN_Q8, NN_Q8_WIDE } nn_weights;
 
-/* Packs one layer; several sources of one K are stacked along N (q, k and v from separate tensors become one product). Memory is the arena's. */
-int nn_linear_pack(nn_linear **out, arena *a, const nn_linear_source *sources, int n_sources, nn_weights weights);
+/* Packs one layer; several sources of one K are stacked along N (q, k and v from separate tensors become one product), by the threads of a pool or, if it is NULL, by the
+ * caller alone. Memory is the arena's. OPIS_EFORMAT for shapes that do not fit, OPIS_ENOMEM. */
+int nn_linear_pack(nn_linear **out, arena *a, pool *threads, const nn_linear_source *sources, int n_sources, nn_weights weights);
 int nn_linear_n(const nn_linear *l);
 int nn_linear_k(const nn_linear *l);
 

@@ -114,7 +114,7 @@ static void linear_one(nn_context *c, int M, int N, int K, bool q8, bool transpo
   nn_epilogue e = {act, below(2) ? scale : NULL, below(2) ? residual : NULL, (size_t)N};
   arena a = ARENA_INIT;
   nn_linear *l;
-  assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&tw, transposed, 0, 0, &tb}, 1, !q8 ? NN_F32 : below(2) ? NN_Q8 : NN_Q8_WIDE), 0);
+  assert_int_equal(nn_linear_pack(&l, &a, nn_context_pool(c), &(nn_linear_source){&tw, transposed, 0, 0, &tb}, 1, !q8 ? NN_F32 : below(2) ? NN_Q8 : NN_Q8_WIDE), 0);
   assert_int_equal(nn_linear_n(l), N);
   assert_int_equal(nn_linear_k(l), K);
   nn_linear_forward(c, l, y, (size_t)N, x, (size_t)K, (size_t)M, &e);
@@ -163,7 +163,7 @@ static void rows_do_not_depend_on_their_neighbours(void **state)
     arena a = ARENA_INIT;
     nn_linear *l;
     bool first = true;
-    assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&tw, false, 0, 0, NULL}, 1, type), 0);
+    assert_int_equal(nn_linear_pack(&l, &a, NULL, &(nn_linear_source){&tw, false, 0, 0, NULL}, 1, type), 0);
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
       for (int threads = 1; threads <= 5; threads += 2) {
         nn_context *c = context(kinds[kind], threads);
@@ -195,16 +195,16 @@ static void stacks_and_slices(void **state)
   arena a = ARENA_INIT;
   nn_linear *l;
   nn_linear_source thirds[3] = {{&all, false, 2 * N, N, &bias}, {&all, false, 0, N, &bias}, {&all, false, N, N, NULL}};
-  assert_int_equal(nn_linear_pack(&l, &a, &(nn_linear_source){&all, false, 0, 0, &bias}, 1, NN_F32), 0);
+  assert_int_equal(nn_linear_pack(&l, &a, NULL, &(nn_linear_source){&all, false, 0, 0, &bias}, 1, NN_F32), 0);
   nn_linear_forward(c, l, whole, 3 * N, x, K, 1, NULL);
-  assert_int_equal(nn_linear_pack(&l, &a, thirds, 3, NN_F32), 0);
+  assert_int_equal(nn_linear_pack(&l, &a, NULL, thirds, 3, NN_F32), 0);
   assert_int_equal(nn_linear_n(l), 3 * N);
   float stacked[3 * N];
   nn_linear_forward(c, l, stacked, 3 * N, x, K, 1, NULL);
   assert_memory_equal(stacked, whole + 2 * N, sizeof part);
   assert_memory_equal(stacked + N, whole, sizeof part);
   assert_memory_not_equal(stacked + 2 * N, whole + N, sizeof part); /* without its bias */
-  assert_true(nn_linear_pack(&l, &a, &(nn_linear_source){&all, false, 3 * N - 1, 2, NULL}, 1, NN_F32) < 0);
+  assert_true(nn_linear_pack(&l, &a, NULL, &(nn_linear_source){&all, false, 3 * N - 1, 2, NULL}, 1, NN_F32) < 0);
   arena_free(&a);
   done(c);
   release();
