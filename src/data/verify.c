@@ -47,6 +47,46 @@ static int note(void *user, const oid *o, uint64_t size)
   return 0;
 }
 
+enum { BATCH = 32, BYTES = 1 << 20, SMALL = 256 * 1024 };
+
+/* Small objects, read one by one and hashed together. */
+typedef struct batch {
+  size_t n, used;
+  object *objects[BATCH];
+  md5_piece pieces[BATCH];
+  uint8_t md5[BATCH][MD5_SIZE];
+  uint8_t bytes[BYTES];
+} batch;
+
+static void flush(batch *b)
+{
+  md5_many(b->md5, b->pieces, b->n);
+  for (size_t i = 0; i < b->n; i++)
+    b->objects[i]->damaged = memcmp(b->md5[i], b->objects[i]->oid.md5, MD5_SIZE) != 0;
+  b->n = b->used = 0;
+}
+
+/* False for whatever is not as its listing said, or cannot be read: hash_one finds out. */
+static bool read_small(const verifying *v, batch *b, object *o)
+{
+  char key[OID_KEY];
+  if (o->legacy || o->size > SMALL)
+    return false;
+  if (b->n == BATCH || b->used + o->size + 1 > BYTES)
+    flush(b);
+  odb_key(key, &o->oid);
+  int fd = openat(v->r->db.fd, key, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  ssize_t n = fd < 0 ? -1 : read(fd, b->bytes + b->used, o->size + 1);
+  if (fd >= 0)
+    close(fd);
+  if (n < 0 || (uint64_t)n != o->size)
+    return false;
+  b->objects[b->n] = o;
+  b->pieces[b->n++] = (md5_piece){b->bytes + b->used, (size_t)n};
+  b->used += (size_t)n;
+  return true;
+}
+
 static int hash_one(verifying *v, object *o)
 {
   odb *db = o->legacy ? &v->r->legacy : &v->r->db;
@@ -69,15 +109,21 @@ static int hash_one(verifying *v, object *o)
 static void hash_some(void *user, size_t begin, size_t end, int thread)
 {
   verifying *v = user;
+  batch *b = malloc(sizeof *b);
   (void)thread;
+  if (b)
+    b->n = b->used = 0;
   for (size_t i = begin; i < end && atomic_load(&v->code) == 0; i++) {
-    int none = 0, code = repo_check_cancelled(v->r);
-    if (code == 0)
+    int none = 0, code = b ? repo_check_cancelled(v->r) : error_nomem();
+    if (code == 0 && !read_small(v, b, &v->items[i]))
       code = hash_one(v, &v->items[i]);
     if (code < 0 && atomic_compare_exchange_strong(&v->code, &none, code))
       snprintf(v->message, sizeof v->message, "%s", opis_error_message());
     repo_progress(v->r, "verifying", atomic_fetch_add(&v->bytes, v->items[i].size) + v->items[i].size, v->total, true);
   }
+  if (b)
+    flush(b);
+  free(b);
 }
 
 /* Below the cache, where neither DVC nor opis takes it for an object. */
