@@ -1,4 +1,5 @@
 """push, fetch, pull, status --cloud with a folder as the remote."""
+import hashlib
 import json
 import os
 import shutil
@@ -148,3 +149,35 @@ def test_much_that_is_stored_is_noted_and_settled_before_other_copies_go(repo):
     repo.write({"1": b"another"}, "data")
     repo.ok("checkout", "-f")
     assert not notes.exists()
+
+
+def test_sizes_and_damage(remote, tmp_path):
+    """Small files go in batches, large ones are hashed while they move: what is on either side of each border comes through, and its damage is found."""
+    sizes = [0, 1, 63, 64, 65, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 1 << 18, (1 << 18) + 1, 1 << 19, (1 << 19) + 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5_000_001, *range(1000, 1100)]
+    files = {f"{n}.bin": (n.to_bytes(4, "big") * (n // 4 + 1))[:n] for n in sizes}
+    remote.write(files, "data")
+    remote.ok("add", "data")
+    names = {name: hashlib.md5(data).hexdigest() for name, data in files.items()}
+    for name, md5 in names.items():
+        assert (remote.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).read_bytes() == files[name]
+    remote.ok("push")
+    other = clone(remote, tmp_path / "repo2")
+    other.ok("pull")
+    assert other.read("data") == files and other.run("status", "-q").returncode == 0
+    assert other.run("verify").returncode == 0
+    shutil.rmtree(other.path / ".dvc/cache")
+    bad = ["1.bin", "1050.bin", f"{1 << 18}.bin", f"{(1 << 18) + 1}.bin", f"{1 << 19}.bin", f"{(1 << 19) + 1}.bin", "5000001.bin"]
+    for name in bad:
+        path = remote.store / "files/md5" / names[name][:2] / names[name][2:]
+        path.chmod(0o644)
+        path.write_bytes(files[name][:-1] + b"?")
+    assert "damaged on the remote" in other.fails("fetch")
+    have = {p.parent.name + p.name for p in (other.path / ".dvc/cache/files/md5").glob("??/*")}
+    assert have == {md5 for name, md5 in names.items() if name not in bad} | {p for p in have if p.endswith(".dir")}
+    for name in bad:  # and in the cache itself
+        path = remote.path / ".dvc/cache/files/md5" / names[name][:2] / names[name][2:]
+        path.chmod(0o644)
+        path.write_bytes(files[name][:-1] + b"?")
+        path.chmod(0o444)
+    out = remote.run("verify", "--dry")
+    assert out.returncode != 0 and all(f"data/{name}".encode() in out.stdout + out.stderr for name in bad)
