@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,11 +255,24 @@ static void fill(tree_entry *e, const struct stat *st)
     e->flags |= TREE_EXECUTABLE;
 }
 
+static int tell(walk *w)
+{
+  if (++w->seen % 4096 != 0)
+    return 0;
+  repo_progress(w->r, "Looking at files", w->seen, 0, false);
+  return repo_check_cancelled(w->r);
+}
+
 static int take_file(walk *w, int folder, const item *i)
 {
   struct stat st;
   if (strcmp(i->name, ".dvcignore") == 0)
     return error_set(OPIS_EINVALID, "%s: a .dvcignore inside of a tracked folder; move it above", w->path.s);
+  if (i->type == DT_REG) { /* looked at later, on all cores */
+    if (!tree_add(w->t, w->path.s + w->skip, w->path.n - w->skip))
+      return OPIS_ENOMEM;
+    return tell(w);
+  }
   if (fstatat(folder, i->name, &st, 0) != 0) {
     if (i->type == DT_LNK && (errno == ENOENT || errno == ELOOP))
       return error_set(OPIS_EINVALID, "%s: a link that leads nowhere", w->path.s);
@@ -274,11 +288,38 @@ static int take_file(walk *w, int folder, const item *i)
   fill(e, &st);
   if (i->type == DT_LNK)
     e->flags |= TREE_SYMLINK;
-  if (++w->seen % 4096 == 0) {
-    repo_progress(w->r, "Looking at files", w->seen, 0, false);
-    return repo_check_cancelled(w->r);
-  }
+  return tell(w);
+}
+
+/* What the walk left: sizes, inodes and times of regular files. */
+typedef struct looking {
+  tree *t;
+  int folder;
+  const char *rel;
+  atomic_int code;
+  char message[1024];
+} looking;
+
+static int look_at(const looking *l, tree_entry *e)
+{
+  struct stat st;
+  if (fstatat(l->folder, e->path, &st, 0) != 0)
+    return error_set_errno("%s/%s", l->rel, e->path);
+  if (!S_ISREG(st.st_mode))
+    return error_set(OPIS_EBUSY, "%s/%s: became something else while it was looked at", l->rel, e->path);
+  fill(e, &st);
   return 0;
+}
+
+static void look_at_some(void *user, size_t begin, size_t end, int thread)
+{
+  looking *l = user;
+  (void)thread;
+  for (size_t i = begin; i < end && atomic_load_explicit(&l->code, memory_order_relaxed) == 0; i++) {
+    int none = 0, code = l->t->entries[i].inode ? 0 : look_at(l, &l->t->entries[i]);
+    if (code < 0 && atomic_compare_exchange_strong(&l->code, &none, code))
+      snprintf(l->message, sizeof l->message, "%s", opis_error_message());
+  }
 }
 
 /* Takes fd over. */
@@ -339,6 +380,7 @@ int scan_folder(tree *t, const repo *r, const char *rel)
     return code;
   }
   free(path);
+  looking l = {.t = t, .folder = fcntl(fd, F_DUPFD_CLOEXEC, 0), .rel = rel};
   code = ignore_chain_open(&rules, r, rel, ".dvcignore", true);
   strbuf_puts(&w.path, rel);
   w.rules = code == 0 ? ignore_chain_last(&rules) : NULL;
@@ -349,6 +391,14 @@ int scan_folder(tree *t, const repo *r, const char *rel)
     ignore_chain_close(&rules);
   }
   strbuf_free(&w.path);
+  if (code == 0 && l.folder < 0)
+    code = error_set(OPIS_ELIMIT, "%s: too many open files", rel);
+  if (code == 0) {
+    pool_for(r->pool, t->n, 256, look_at_some, &l);
+    code = l.code < 0 ? error_set(l.code, "%s", l.message) : 0;
+  }
+  if (l.folder >= 0)
+    close(l.folder);
   if (code < 0)
     tree_free(t);
   else
