@@ -176,7 +176,7 @@ INLINE void finish(const nn_product *p, size_t m, int panel, const vf acc[][NV],
 }
 
 /* Bytes of weights asked for ahead: few rows use them faster than the processor fetches them by itself, and many rows wait for the first of them that come from far. */
-enum { AHEAD = 1024, FAR_AHEAD = 4096 };
+enum { AHEAD = 1024, FAR_AHEAD = 2048 };
 
 /* R rows x P panels in registers: R P NV accumulators. */
 INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, const int P)
@@ -194,7 +194,10 @@ INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, cons
   for (size_t k = 0; k < K; k++, w += NN_PANEL) {
     vf weight[4][NV];
     EACH (j, P) {
-      __builtin_prefetch(w + (size_t)j * K * NN_PANEL + (R > f32_few_rows ? FAR_AHEAD : AHEAD) / sizeof(float), 0, 2);
+      if (R > f32_few_rows)
+        __builtin_prefetch(w + (size_t)j * K * NN_PANEL + FAR_AHEAD / sizeof(float));
+      else
+        __builtin_prefetch(w + (size_t)j * K * NN_PANEL + AHEAD / sizeof(float), 0, 2);
       EACH (v, NV)
         weight[j][v] = vf_load(w + (size_t)j * K * NN_PANEL + v * VW);
     }
@@ -449,6 +452,7 @@ INLINE void patch_load(float *patch, const nn_convolution *v, int c, size_t n, i
         vf_store(patch + x * VW, vf_zero());
       else {
         const float *from = v->x + ((size_t)(y0 + i) * (size_t)v->W + (size_t)(x0 + x)) * C + c;
+        __builtin_prefetch(from + VW); /* the same place of the next patch */
         vf_store(patch + x * VW, n < VW ? vf_load_n(from, n) : vf_load(from));
       }
   }
