@@ -7,6 +7,7 @@
 #include "util/error.h"
 
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,8 @@ static int check_source(repo *r, const char *rel, const char *typed)
     code = scan_is_ignored(&ignored, r, rel, kind == PATH_FOLDER);
   if (code == 0 && ignored)
     code = error_set(OPIS_EINVALID, "%s: ignored by .dvcignore", typed);
+  if (code == 0 && strlen(path_name(rel)) + 4 > NAME_MAX) /* before anything is written */
+    code = error_set(OPIS_EINVALID, "%s: the name is too long for a .dvc file beside it; move it into a folder and add that", typed);
   return code;
 }
 

@@ -132,6 +132,17 @@ bool ignore_match(const char *pattern, const char *path)
   }
 }
 
+static int put_rule(ignore *g, ignore_rule r, const char *pattern, size_t n)
+{
+  ignore_rule *larger = realloc(g->rules, (g->n + 1) * sizeof *larger);
+  if (larger)
+    g->rules = larger;
+  if (!larger || !(r.pattern = strndup(pattern, n)))
+    return error_nomem();
+  larger[g->n++] = r;
+  return 0;
+}
+
 static int add_rule(ignore *g, const char *line, size_t n, bool dvc)
 {
   ignore_rule r = {.dvc = dvc};
@@ -154,13 +165,12 @@ static int add_rule(ignore *g, const char *line, size_t n, bool dvc)
     line++;
     n--;
   }
-  ignore_rule *larger = realloc(g->rules, (g->n + 1) * sizeof *larger);
-  if (larger)
-    g->rules = larger;
-  if (!larger || !(r.pattern = strndup(line, n)))
-    return error_nomem();
-  larger[g->n++] = r;
-  return 0;
+  int code = put_rule(g, r, line, n);
+  if (code == 0 && dvc && !r.folder_only && n > 3 && memcmp(line + n - 3, "/**", 3) == 0) { /* to DVC, the folder itself, too: what is in it is not looked at any more */
+    r.folder_only = true;
+    code = put_rule(g, r, line, n - 3);
+  }
+  return code;
 }
 
 int ignore_add_text(ignore *g, const char *text, size_t n, bool strip)

@@ -6,13 +6,20 @@
 #include <string.h>
 #include <yaml.h>
 
-enum { DEEPEST = 64 };
+enum { DEEPEST = 64, MOST_COPIES = 100000 };
+
+typedef struct anchor {
+  char *name;
+  const yaml_node *node;
+} anchor;
 
 typedef struct reader {
   yaml_parser_t parser;
   const char *bytes, *what;
   size_t n;
   size_t characters, at; /* marks count characters: how far they were turned into bytes */
+  anchor *anchors;
+  size_t n_anchors, copied;
 } reader;
 
 static size_t byte_of(reader *r, size_t character)
@@ -66,6 +73,63 @@ static int append(yaml_node *parent, yaml_node *child)
 
 static int build(reader *r, yaml_node **out, yaml_event_t *first, int depth);
 
+/* What an alias stands for, once more: readers need not know of aliases then, and nothing is edited through one. */
+static int copy_node(reader *r, yaml_node **out, const yaml_node *of)
+{
+  yaml_node *node = calloc(1, sizeof *node);
+  int code = node ? 0 : error_nomem();
+  *out = NULL;
+  if (code == 0 && ++r->copied > MOST_COPIES)
+    code = error_set(OPIS_ELIMIT, "%s: its aliases stand for too much", r->what);
+  if (code == 0) {
+    *node = (yaml_node){.kind = of->kind, .plain = of->plain, .flow = true, .length = of->length, .begin = of->begin, .end = of->end, .column = of->column};
+    node->text = of->text ? malloc(of->length + 1) : NULL;
+    if (of->text && !node->text)
+      code = error_nomem();
+    else if (of->text)
+      memcpy(node->text, of->text, of->length + 1);
+  }
+  for (size_t i = 0; i < of->n && code == 0; i++) {
+    yaml_node *child;
+    code = copy_node(r, &child, of->items[i]);
+    if (code == 0 && (code = append(node, child)) < 0)
+      yaml_node_free(child);
+  }
+  if (code < 0)
+    yaml_node_free(node);
+  else
+    *out = node;
+  return code;
+}
+
+static int alias(reader *r, yaml_node **out, yaml_event_t *e)
+{
+  const char *name = (const char *)e->data.alias.anchor;
+  size_t i = r->n_anchors;
+  while (i > 0 && strcmp(r->anchors[i - 1].name, name) != 0) /* the last one of a name */
+    i--;
+  int code = i == 0 ? error_set(OPIS_EFORMAT, "%s: line %zu: '*%s' stands for nothing", r->what, e->start_mark.line + 1, name) : copy_node(r, out, r->anchors[i - 1].node);
+  if (code == 0) {
+    (*out)->begin = byte_of(r, e->start_mark.index);
+    (*out)->end = byte_of(r, e->end_mark.index);
+  }
+  yaml_event_delete(e);
+  return code;
+}
+
+/* A node is known by its anchor only when it is whole: none holds itself. */
+static int keep_anchor(reader *r, char *name, const yaml_node *node)
+{
+  anchor *larger = realloc(r->anchors, (r->n_anchors + 1) * sizeof *larger);
+  if (!larger) {
+    free(name);
+    return error_nomem();
+  }
+  r->anchors = larger;
+  larger[r->n_anchors++] = (anchor){name, node};
+  return 0;
+}
+
 static int children(reader *r, yaml_node *node, yaml_event_type_t last, int depth)
 {
   for (;;) {
@@ -90,10 +154,18 @@ static int children(reader *r, yaml_node *node, yaml_event_type_t last, int dept
 /* Takes the event over. */
 static int build(reader *r, yaml_node **out, yaml_event_t *e, int depth)
 {
+  if (e->type == YAML_ALIAS_EVENT)
+    return alias(r, out, e);
   int code = 0;
   yaml_node *node = calloc(1, sizeof *node);
+  const yaml_char_t *named = e->type == YAML_SCALAR_EVENT ? e->data.scalar.anchor
+    : e->type == YAML_MAPPING_START_EVENT                 ? e->data.mapping_start.anchor
+                                                          : e->data.sequence_start.anchor;
+  char *name = named ? strdup((const char *)named) : NULL;
   *out = NULL;
-  if (!node) {
+  if (!node || (named && !name)) {
+    free(node);
+    free(name);
     yaml_event_delete(e);
     return error_nomem();
   }
@@ -117,14 +189,18 @@ static int build(reader *r, yaml_node **out, yaml_event_t *e, int depth)
   } else if (type == YAML_MAPPING_START_EVENT) {
     node->kind = YAML_MAPPING;
     node->flow = e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
-  } else if (type == YAML_SEQUENCE_START_EVENT) {
+  } else {
     node->kind = YAML_SEQUENCE;
     node->flow = e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
-  } else
-    code = error_set(OPIS_EUNSUPPORTED, "%s: line %zu: aliases are not supported", r->what, e->start_mark.line + 1);
+  }
   yaml_event_delete(e);
   if (code == 0 && node->kind != YAML_SCALAR)
     code = children(r, node, node->kind == YAML_MAPPING ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT, depth);
+  if (code == 0 && name) {
+    code = keep_anchor(r, name, node);
+    name = NULL;
+  }
+  free(name);
   if (code < 0)
     yaml_node_free(node);
   else
@@ -162,6 +238,9 @@ int yaml_parse(yaml_node **out, const char *bytes, size_t n, const char *what)
     }
   }
   yaml_parser_delete(&r.parser);
+  for (size_t i = 0; i < r.n_anchors; i++)
+    free(r.anchors[i].name);
+  free(r.anchors);
   bool empty = *out && (*out)->kind == YAML_SCALAR && (*out)->plain && (*out)->length == 0;
   if (code < 0 || empty) {
     yaml_node_free(*out);
@@ -182,7 +261,16 @@ static size_t find(const yaml_node *mapping, const char *key)
 const yaml_node *yaml_get(const yaml_node *mapping, const char *key)
 {
   size_t i = find(mapping, key);
-  return i == SIZE_MAX ? NULL : mapping->items[i + 1];
+  if (i != SIZE_MAX)
+    return mapping->items[i + 1];
+  if ((i = find(mapping, "<<")) == SIZE_MAX)
+    return NULL;
+  const yaml_node *more = mapping->items[i + 1], *found = NULL; /* "<<: *a" or "<<: [*a, *b]": the keys of those, too */
+  if (more->kind != YAML_SEQUENCE)
+    return yaml_get(more, key);
+  for (i = 0; i < more->n && !found; i++)
+    found = yaml_get(more->items[i], key);
+  return found;
 }
 
 static bool is_null(const yaml_node *v)

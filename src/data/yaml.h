@@ -23,7 +23,7 @@ struct yaml_node {
   size_t n;          /* items */
 };
 
-/* Parses one document; *out is NULL for an empty one. OPIS_EFORMAT with line and reason; aliases, anchors that are used, and nesting beyond 64 are refused. `what` names it in errors. */
+/* Parses one document; *out is NULL for an empty one. OPIS_EFORMAT with line and reason; nesting beyond 64 is refused. What an alias stands for stands in its place. `what` names it in errors. */
 int yaml_parse(yaml_node **out, const char *bytes, size_t n, const char *what);
 void yaml_node_free(yaml_node *node); /* NULL is allowed */
 

@@ -209,6 +209,26 @@ def test_add_refuses(repo, tmp_path):
     assert "a .dvc file is" in repo.fails("add", "d/f.dvc")
 
 
+def test_dvcignore_of_all_in_a_folder(repo):
+    """With DVC, "x/**" is about the folder x, too: it is no data, and nothing in it can be taken back."""
+    repo.write({"x/f": b"1", "y/f": b"1", "y/keep": b"1", "z/y/keep": b"1"}, "p")
+    (repo.path / ".dvcignore").write_text("p/x/**\np/y/**\n!p/y/keep\n")
+    assert repo.ok("list", ".", "p", "-R").split() == ["z/y/keep"]
+    for name in ("p/x", "p/y"):
+        assert "ignored by .dvcignore" in repo.fails("add", name)
+    repo.ok("add", "p")
+    assert "  nfiles: 1\n" in repo.text("p.dvc")
+
+
+def test_a_name_too_long(repo):
+    """There is no room for the .dvc file's: nothing is written."""
+    name = "n" * 252
+    repo.write({name: b"1", "n" * 251: b"1"})
+    assert "too long" in repo.fails("add", name)
+    assert not (repo.path / ".gitignore").exists() and repo.objects() == []
+    repo.ok("add", "n" * 251)
+
+
 def test_dvcignore(repo):
     repo.write({"d/a": b"1", "d/b.tmp": b"2", "d/keep.tmp": b"3", "d/sub/c.tmp": b"4", "d/sub/c": b"5", "d/.git": b"6", "d/build/x": b"7"})
     (repo.path / ".dvcignore").write_text("# comment\n*.tmp\n!keep.tmp\n  /d/build/  \n")

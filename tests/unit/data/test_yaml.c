@@ -93,6 +93,42 @@ static void refuses_what_is_no_stage_file(void **state)
   }
 }
 
+static void aliases_stand_for_their_anchors(void **state)
+{
+  static const char text[] = "outs:\n- &one\n  md5: 5d41402abc4b2a76b9719d911017c592\n  size: 5\n  path: a\n- <<: *one\n  path: b\nmeta:\n  k: &v {x: [1, 2]}\n  r: *v\n  l:\n  - "
+                             "*v\n  - <<: [*v, {y: 3}]\n";
+  yaml_node *root;
+  (void)state;
+  assert_int_equal(yaml_parse(&root, text, sizeof text - 1, "t"), 0);
+  const yaml_node *outs = yaml_get(root, "outs"), *meta = yaml_get(root, "meta"), *list = yaml_get(meta, "l");
+  assert_string_equal(yaml_text(outs->items[1], "md5"), "5d41402abc4b2a76b9719d911017c592");
+  assert_int_equal(yaml_int(outs->items[1], "size", 0), 5);
+  assert_string_equal(yaml_text(outs->items[1], "path"), "b");
+  assert_int_equal(yaml_get(yaml_get(meta, "r"), "x")->n, 2);
+  assert_int_equal(yaml_get(list->items[0], "x")->n, 2);
+  assert_int_equal(yaml_int(list->items[1], "y", 0), 3);
+  assert_int_equal(yaml_get(list->items[1], "x")->n, 2);
+  yaml_node_free(root);
+
+  strbuf b = STRBUF_INIT;
+  strbuf_puts(&b, text);
+  assert_int_equal(yaml_set(&b, (const char *const[]){"meta", NULL}, "r", "new", "t"), 0); /* the alias goes, its anchor stays */
+  assert_non_null(strstr(b.s, "  k: &v {x: [1, 2]}\n  r: new\n  l:\n"));
+  assert_true(yaml_set(&b, (const char *const[]){"meta", "l", "#0", NULL}, "x", "1", "t") < 0);
+  assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#1", NULL}, "size", "7", "t"), 0);
+  assert_non_null(strstr(b.s, "- <<: *one\n  path: b\n  size: 7\n"));
+  strbuf_free(&b);
+
+  static const char *const wrong[] = {"a: *x", "a: &x [*x]", "a: &x {b: *x}"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    assert_int_equal(yaml_parse(&root, wrong[i], strlen(wrong[i]), "t"), OPIS_EFORMAT);
+  strbuf_puts(&b, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"); /* a little text that stands for ten thousand millions of words */
+  for (int i = 1; i < 10; i++)
+    strbuf_printf(&b, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+  assert_int_equal(yaml_parse(&root, b.s, b.n, "t"), OPIS_ELIMIT);
+  strbuf_free(&b);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -100,6 +136,7 @@ int main(void)
     cmocka_unit_test(new_keys_go_to_the_end),
     cmocka_unit_test(strings_as_ruamel_writes_them),
     cmocka_unit_test(refuses_what_is_no_stage_file),
+    cmocka_unit_test(aliases_stand_for_their_anchors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
