@@ -214,6 +214,39 @@ def test_same_bytes(home, seed):
     assert files_written(mine) == files_written(theirs)
 
 
+ODD = [*"ab.-_ ~!@#$%^&*()+={}[]|;:'\"<>,?`\\", "é", "\u0301", "日", "😀", "\u200b", "\x7f", "\x01", "\t", "\xa0", "\u2028", "\ufeff", "\x85", "İ", "ß"]
+WORDS = ["true", "null", "0x1", "1_000", "1:2", "=", "2001-01-01", ".inf", "~", "y", "0o7", "+1", "1.", ".5", "e", "--", ".hid", "L" * 240]
+
+
+@pytest.mark.parametrize("seed", range(SEQUENCES))
+def test_odd_names(home, seed):
+    """Names of any characters, of what is added and in it: the same .dvc files, lists and .gitignore lines."""
+    rng = random.Random(4000 + seed)
+    mine = Repository(home / "mine")
+
+    def name():
+        n = rng.choice(WORDS) if rng.random() < 0.2 else "".join(rng.choice(ODD) for _ in range(rng.choice([1, 2, 3, 5, 9])))
+        return "a" if n in (".", "..") else n
+
+    tops = sorted({n for n in (name() for _ in range(4)) if not n.startswith("-") and not n.endswith(" ")})  # (of a blank at the end DVC's .gitignore line is not what git means)
+    for top in tops:
+        if rng.random() < 0.5:
+            mine.write({top: rng.randbytes(3)})
+        else:
+            mine.write({(f"{name()}/" if rng.random() < 0.3 else "") + f"{i}{name()}": rng.randbytes(rng.choice([0, 1, 9])) for i in range(5)}, top)
+    theirs = Repository(home / "theirs", init=False)
+    shutil.rmtree(theirs.path)
+    shutil.copytree(mine.path, theirs.path)
+    for _ in range(2):
+        for top in tops:
+            mine.ok("add", top)
+            dvc_ok(theirs, "add", top)
+            assert files_written(mine) == files_written(theirs), top
+            assert mine.objects() == theirs.objects(), top
+            for r in (mine, theirs):
+                r.write({top if (r.path / top).is_file() else f"{top}/more": b"changed"})
+
+
 @pytest.mark.parametrize("seed", range(SEQUENCES))
 def test_diff(home, seed):
     """Between revisions, to the work tree, of targets, with and without the cache: the same words and the same JSON."""
