@@ -137,8 +137,9 @@ int odb_check(odb *db, const oid *o, uint64_t *size)
   char key[OID_KEY];
   struct stat st;
   odb_key(key, o);
-  if (db->fd < 0 || fstatat(db->fd, key, &st, 0) != 0) {
-    if (db->fd >= 0 && errno != ENOENT && errno != ENOTDIR)
+  int fd = db->fd;
+  if (fd < 0 || fstatat(fd, key, &st, 0) != 0) {
+    if (fd >= 0 && errno != ENOENT && errno != ENOTDIR)
       return error_set_errno("%s/%s", db->path, key);
     return error_set(OPIS_ENOTFOUND, "%s/%s: not in the cache", db->path, key);
   }
@@ -177,8 +178,9 @@ int odb_read_fd(int *fd, odb *db, const oid *o)
 {
   char key[OID_KEY];
   odb_key(key, o);
-  *fd = db->fd < 0 ? -1 : openat(db->fd, key, O_RDONLY | O_CLOEXEC);
-  if (*fd < 0 && (db->fd < 0 || errno == ENOENT))
+  int folder = db->fd;
+  *fd = folder < 0 ? -1 : openat(folder, key, O_RDONLY | O_CLOEXEC);
+  if (*fd < 0 && (folder < 0 || errno == ENOENT))
     return error_set(OPIS_ENOTFOUND, "%s/%s: not in the cache", db->path, key);
   return *fd < 0 ? error_set_errno("%s/%s", db->path, key) : 0;
 }

@@ -27,10 +27,10 @@ int oid_compare(const void *a, const void *b); /* for qsort and bsearch; files b
 typedef enum link_type { LINK_REFLINK, LINK_HARD, LINK_SYMBOLIC, LINK_COPY } link_type;
 
 typedef struct odb {
-  char *path;  /* absolute: …/cache/files/md5, or …/cache for objects of DVC 2 */
-  int fd;      /* -1 when the folder is not there (an empty store) */
-  bool legacy; /* names are "md5-dos2unix" hashes */
-  bool shared; /* cache.shared = group */
+  char *path;     /* absolute: …/cache/files/md5, or …/cache for objects of DVC 2 */
+  _Atomic int fd; /* -1 while the folder is not there (an empty store): the first object makes it, while others may be looked for */
+  bool legacy;    /* names are "md5-dos2unix" hashes */
+  bool shared;    /* cache.shared = group */
   link_type types[4];
   int n_types;
   atomic_uint next;     /* numbers temporary files */
