@@ -113,12 +113,13 @@ static void pack_transposed(void *user, size_t begin, size_t end, int thread)
 {
   packing *j = user;
   const size_t K = (size_t)j->l->K;
-  float *line = malloc(sizeof(float) * COLUMNS * (K + 1)), *block = line + COLUMNS;
+  float *line = malloc(sizeof(float) * COLUMNS * (K + 1));
   (void)thread;
   if (!line) {
     atomic_store(&j->failed, true);
     return;
   }
+  float *block = line + COLUMNS;
   for (int64_t c = (int64_t)begin * COLUMNS; c < (int64_t)end * COLUMNS && c < j->rows; c += COLUMNS) {
     int64_t n = j->rows - c < COLUMNS ? j->rows - c : COLUMNS;
     for (size_t k = 0; k < K; k++) {
