@@ -117,7 +117,9 @@ static int open_repo(repo **out, const char *start, bool lock, bool git_will_do,
   *out = NULL;
   if (!r)
     return error_nomem();
-  r->lock = r->db.fd = r->legacy.fd = -1;
+  r->lock = -1;
+  r->db.fd = -1;
+  r->legacy.fd = -1;
   if (hooks)
     r->hooks = *hooks;
   cwd = realpath(start ? start : ".", here);
