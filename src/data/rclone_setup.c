@@ -84,6 +84,14 @@ static void set_seconds(rclone_setup *s, const char *key, const char *value)
   set_global(s, key, text);
 }
 
+/* What is the same for servers: DVC's time-out, and few tries, as a wrong password ten times may lock the account, and ten times five minutes are too long for one that hangs. */
+static void set_patience(rclone_setup *s, const remote_settings *settings)
+{
+  set_seconds(s, "CONTIMEOUT", remote_setting(settings, "timeout"));
+  set_seconds(s, "TIMEOUT", remote_setting(settings, "timeout"));
+  set_global(s, "LOW_LEVEL_RETRIES", "3");
+}
+
 /* What is the same for all that go over TLS. */
 static void set_trust(rclone_setup *s, const remote_settings *settings)
 {
@@ -124,7 +132,7 @@ static int webdav(rclone_setup *s, const web_url *u, const remote_settings *sett
   }
   rclone_set(s, "BEARER_TOKEN_COMMAND", remote_setting(settings, "bearer_token_command"));
   set_trust(s, settings);
-  set_seconds(s, "TIMEOUT", remote_setting(settings, "timeout"));
+  set_patience(s, settings);
   s->jobs = 16;
   if (line)
     explicit_bzero(line, strlen(line));
@@ -252,8 +260,8 @@ static int sftp(rclone_setup *s, const web_url *u, const remote_settings *settin
   rclone_set(s, "DISABLE_HASHCHECK", "true"); /* a shell command a file; what comes down is hashed by us */
   rclone_set(s, "SET_MODTIME", "false");
   rclone_set(s, "SHELL_TYPE", "none");
-  set_global(s, "LOW_LEVEL_RETRIES", "3"); /* a wrong password ten times may lock the account */
-  s->jobs = 8;                             /* each a connection of its own, of which sshd takes ten at a time */
+  set_patience(s, settings);
+  s->jobs = 8; /* each a connection of its own, of which sshd takes ten at a time */
   ssh_facts_free(&f);
   free(host);
   return code;

@@ -49,7 +49,7 @@ typedef struct remote_ops {
   int (*list)(remote *r, const char *prefix, remote_list_fn *each, void *user);
 
   /* Writes an object's bytes to fd, a new empty file open for reading and writing. The caller hashes what arrived and throws it away when it is not what the key says: the transport need not
-   * verify. OPIS_ENOTFOUND when it is not there, OPIS_EAUTH, OPIS_ENETWORK, OPIS_EIO. A transport that can resume may ask fd for its size and offset. */
+   * verify. OPIS_ENOTFOUND when it is not there, OPIS_EAUTH, OPIS_ENETWORK, OPIS_ETIMEOUT, OPIS_EIO. A transport that can resume may ask fd for its size and offset. */
   int (*get)(remote *r, const char *key, int fd, const remote_io *io);
 
   /* The object as a file open for reading, where it is one (a folder): then it need not go through `get`. OPIS_ENOTFOUND. NULL where objects are no files. */

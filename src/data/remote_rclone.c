@@ -45,6 +45,8 @@ static void rclone_close(remote *r)
 
 /* ---- what rclone says went wrong ---- */
 
+#define SLOW "; the server does not answer in time ('timeout' of the remote is how many seconds it has)"
+
 static const struct {
   const char *words; /* in small letters */
   int code;
@@ -66,7 +68,8 @@ static const struct {
   {"didn't find section in config file", OPIS_EINVALID, "; 'rclone listremotes' shows the names there are"},
   {"no such host", OPIS_ENETWORK, ""},
   {"connection refused", OPIS_ENETWORK, ""},
-  {"i/o timeout", OPIS_ENETWORK, ""},
+  {"i/o timeout", OPIS_ETIMEOUT, SLOW},
+  {"timeout awaiting", OPIS_ETIMEOUT, SLOW},
   {"no route to host", OPIS_ENETWORK, ""},
 };
 
@@ -110,7 +113,7 @@ static int call_once(rclone_remote *c, json_t **answer, const char *command, con
   return code;
 }
 
-/* rclone tries again what it knows to pass; this is for the rest. */
+/* rclone tries again what it knows to pass; this is for the rest. A time-out it has sat through often enough. */
 static int call(rclone_remote *c, json_t **answer, const char *command, json_t *input, const char *key, const remote_io *io)
 {
   char *body = input ? json_dumps(input, JSON_COMPACT) : NULL, *what = NULL;

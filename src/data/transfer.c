@@ -303,7 +303,7 @@ static odb *store_of(moving *m, const used_object *o)
 /* One object's failure is kept, and the others go on; what concerns all of them (credentials, network, cancelling) ends the work. */
 static int note_failure(moving *m, const used_object *o, int code)
 {
-  if (code == OPIS_EAUTH || code == OPIS_ENETWORK || code == OPIS_ECANCELLED || code == OPIS_ENOMEM)
+  if (code == OPIS_EAUTH || code == OPIS_ENETWORK || code == OPIS_ETIMEOUT || code == OPIS_ECANCELLED || code == OPIS_ENOMEM)
     return code;
   pthread_mutex_lock(&m->lock);
   if (m->code == 0) {

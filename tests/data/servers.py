@@ -1,4 +1,4 @@
-"""Servers for the tests of remotes: real ones (rclone's, from Debian), a folder over HTTP, and a proxy between that does what bad networks and tired services do."""
+"""Servers for the tests of remotes: Debian's own (OpenSSH's, Apache, rclone's), a folder over HTTP, and proxies between that do what bad networks and tired services do."""
 import base64
 import collections
 import contextlib
@@ -7,16 +7,12 @@ import http.client
 import http.server
 import os
 import pathlib
+import pwd
 import shutil
 import socket
 import subprocess
 import threading
 import time
-
-import pytest
-
-RCLONE = shutil.which("rclone")
-needs_rclone = pytest.mark.skipif(not RCLONE, reason="rclone is not installed")
 
 
 def free_port():
@@ -46,11 +42,89 @@ def program(*arguments, port, env=None):
         process.wait()
 
 
+def installed(name):
+    """Where a server's program is; Debian keeps them off a user's PATH."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/lib/openssh")
+    assert path, f"{name} is not installed (ci/packages-test.txt)"
+    return path
+
+
+def new_key(path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+def account():
+    """The name of who runs the tests."""
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
+def locked(name):
+    """Whether sshd takes the account for locked, unless PAM says otherwise; only root sees it."""
+    with contextlib.suppress(OSError), open("/etc/shadow") as f:
+        return any(line.startswith(f"{name}:!") for line in f)
+    return False
+
+
+@contextlib.contextmanager
+def sshd(folder):
+    """OpenSSH's server with keys of its own: lets in who runs the tests with the key folder/key, to SFTP only."""
+    folder.mkdir(parents=True)
+    new_key(folder / "host")
+    shutil.copy(f"{new_key(folder / 'key')}.pub", folder / "authorized")
+    port = free_port()
+    if os.getuid() == 0:
+        os.makedirs("/run/sshd", exist_ok=True)  # what its own unit makes
+    (folder / "config").write_text(f"""ListenAddress 127.0.0.1:{port}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized
+PidFile none
+StrictModes no
+UsePAM {'yes' if locked(account()) else 'no'}
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
+ForceCommand internal-sftp
+""")
+    with program(installed("sshd"), "-D", "-e", "-f", folder / "config", port=port):
+        yield port
+
+
+@contextlib.contextmanager
+def apache(folder, files, user, password):
+    """Apache's WebDAV over the folder `files`. It refuses to be root: then it is nobody, who may still go into root's folders."""
+    for path in (folder, files):
+        path.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    (folder / "users").write_text(f"{user}:{{SHA}}{base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()}\n")
+    modules = "mpm_event authn_core authn_file authz_core authz_user auth_basic dav dav_fs".split()
+    (folder / "config").write_text("".join(f"LoadModule {m}_module /usr/lib/apache2/modules/mod_{m}.so\n" for m in modules) + f"""ServerRoot {folder}
+ServerName 127.0.0.1
+Listen 127.0.0.1:{port}
+PidFile {folder}/pid
+DefaultRuntimeDir {folder}
+ErrorLog {folder}/log
+DocumentRoot {files}
+DavLockDB {folder}/locks
+<Directory {files}>
+  Dav On
+  AuthType Basic
+  AuthName files
+  AuthUserFile {folder}/users
+  Require valid-user
+</Directory>
+""")
+    nobody = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"] if os.getuid() == 0 else []
+    with program(*nobody, installed("apache2"), "-X", "-f", folder / "config", port=port):
+        yield port
+
+
 @contextlib.contextmanager
 def rclone_serve(kind, folder, user="me", password="s3cret word"):
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    with program(RCLONE, "serve", kind, "--addr", f"127.0.0.1:{port}", "--config", "", folder, port=port, env={"RCLONE_USER": user, "RCLONE_PASS": password}):
+    with program(installed("rclone"), "serve", kind, "--addr", f"127.0.0.1:{port}", "--config", "", folder, port=port, env={"RCLONE_USER": user, "RCLONE_PASS": password}):
         yield port
 
 
@@ -180,6 +254,67 @@ def proxy(port, rule):
 
     with serving(Handler) as own:
         yield own, seen
+
+
+class Wire:
+    """Between a client and a server on `port`: passes bytes on and counts the connections. What a connection meets is the first of `fates` (taken away), else `always`: None; ("cut", n), after n bytes
+    of the client's it is broken; ("stall", n), after them nothing passes any more, either way."""
+
+    def __init__(self, port, *fates, always=None):
+        self.server_port, self.fates, self.always = port, list(fates), always
+        self.total = self.now = self.most = 0
+        self.lock, self.over = threading.Lock(), threading.Event()
+
+    def __enter__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(256)
+        self.port = self.listener.getsockname()[1]
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.listener.shutdown(socket.SHUT_RDWR)  # ends accept(), which would go on with whatever gets the same number
+        self.acceptor.join()
+        self.listener.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=(self.listener.accept()[0],), daemon=True).start()
+
+    def serve(self, client):
+        with self.lock:
+            self.total += 1
+            self.now += 1
+            self.most = max(self.most, self.now)
+            fate, limit = (self.fates.pop(0) if self.fates else self.always) or (None, None)
+        stalled = threading.Event()
+        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
+            def pump(a, b, limit):
+                with contextlib.suppress(OSError):
+                    while (limit is None or limit > 0) and (data := a.recv(65536 if limit is None else min(65536, limit))):
+                        if stalled.is_set():
+                            break
+                        b.sendall(data)
+                        limit = None if limit is None else limit - len(data)
+                    if limit == 0 and fate == "stall":
+                        stalled.set()
+                        while not self.over.is_set() and a.recv(65536):  # until the client gives up
+                            pass
+                if not stalled.is_set() or limit == 0:
+                    for s in (a, b):
+                        with contextlib.suppress(OSError):
+                            s.shutdown(socket.SHUT_RDWR)
+
+            back = threading.Thread(target=pump, args=(server, client, None), daemon=True)
+            back.start()
+            pump(client, server, limit)
+            back.join()
+        with self.lock:
+            self.now -= 1
 
 
 def use(repo, url, **settings):

@@ -1,4 +1,4 @@
-"""Remotes that are no folder: HTTP to read from, WebDAV and SFTP (rclone's servers), and the clouds, for which a local folder of rclone stands."""
+"""Remotes that are no folder: HTTP to read from, WebDAV (Apache), SFTP (OpenSSH's sshd; with a password, rclone's server), and the clouds, for which a local folder of rclone stands."""
 import json
 import os
 import shutil
@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import GOLDEN, GOLDEN_DIR, OPIS
-from servers import Fault, basic, command_lines, files, needs_rclone, objects, proxy, rclone_serve, use, wrong_objects
+from servers import Fault, Wire, account, apache, basic, command_lines, files, new_key, objects, proxy, rclone_serve, sshd, use, wrong_objects
 from test_sync import clone as cloned
 
 USER, PASSWORD = "me", "s3cret word"
@@ -19,13 +19,13 @@ def clone(repo, to, url, **settings):
     return use(cloned(repo, to), url, **settings)
 
 
-def trust_host(repo, port):
-    """The host's keys where ssh looks for them."""
+def trust_host(repo, port, at=None):
+    """The host's keys where ssh looks for them, as those of the port that it is seen at."""
     folder = repo.path.parent / ".ssh"
     folder.mkdir(exist_ok=True)
-    keys = subprocess.run(["ssh-keyscan", "-p", str(port), "127.0.0.1"], check=True, capture_output=True).stdout
+    keys = subprocess.run(["ssh-keyscan", "-p", str(port), "127.0.0.1"], check=True, capture_output=True, text=True).stdout
     assert keys
-    (folder / "known_hosts").write_bytes(keys)
+    (folder / "known_hosts").write_text(keys.replace(f":{port} ", f":{at or port} "))
 
 
 class Kind:
@@ -43,12 +43,22 @@ class Kind:
             self.repo.env["RCLONE_CONFIG"] = str(config)
             self.settings, self.url, self.server = {}, "rclone://cloud/pictures", None
             return self
-        self.server = rclone_serve("sftp" if self.name == "ssh" else "webdav", self.folder, USER, PASSWORD)
+        own = self.folder.parent / "server"
+        if self.name == "webdav":
+            self.server = apache(own, self.folder, USER, PASSWORD)
+        elif self.name == "ssh":
+            self.server, self.settings = sshd(own), {"user": account(), "keyfile": str(own / "key")}
+        else:  # nobody's password can be tried on a sshd that is not root's
+            self.server = rclone_serve("sftp", self.folder, USER, PASSWORD)
         self.port = self.server.__enter__()
-        self.url = f"{self.name}://127.0.0.1:{self.port}/some/where"
-        if self.name == "ssh":
+        self.url = self.url_at(self.port)
+        if self.name != "webdav":
             trust_host(self.repo, self.port)
         return self
+
+    def url_at(self, port):
+        """The same by way of another port."""
+        return f"{self.name.removesuffix('-password')}://127.0.0.1:{port}{self.folder if self.name == 'ssh' else ''}/some/where"
 
     def __exit__(self, *what):
         if self.server:
@@ -60,10 +70,8 @@ class Kind:
         return other
 
 
-@pytest.fixture(params=["webdav", "ssh", "rclone"])
+@pytest.fixture(params=["webdav", "ssh", "ssh-password", "rclone"])
 def kind(request, golden, tmp_path):
-    if not shutil.which("rclone") or not shutil.which("ssh-keyscan"):
-        pytest.skip("rclone and ssh-keyscan are needed")
     with Kind(request.param, tmp_path / "store", golden) as k:
         use(golden, k.url, **k.settings)
         golden.ok("add", "data")
@@ -187,26 +195,82 @@ def test_killed_and_taken_up(golden, kind, tmp_path):
     assert other.read("many") == golden.read("many") and other.read("data") == GOLDEN
 
 
-@pytest.mark.parametrize("kind", ["webdav", "ssh"], indirect=True)
-def test_wrong_password(golden, kind):
-    golden.ok("remote", "modify", "--local", "store", "password", "quite wr0ng")
-    err = golden.fails("push")
-    assert "user" in err and "password" in err and "quite wr0ng" not in err
-    assert "quite wr0ng" not in golden.fails("status", "-c")
+@pytest.mark.parametrize("kind", ["webdav", "ssh", "ssh-password"], indirect=True)
+def test_wrong_credentials(golden, kind, tmp_path):
+    key, wrong = ("keyfile", str(new_key(tmp_path / "another"))) if kind.name == "ssh" else ("password", "quite wr0ng")
+    golden.ok("remote", "modify", "--local", "store", key, wrong)
+    for words in (["push"], ["status", "-c"], ["gc", "-w", "-c", "-f"], ["fetch"]):
+        if words == ["fetch"]:
+            shutil.rmtree(golden.path / ".dvc/cache")
+        err = golden.fails(*words)
+        assert "user" in err and key in err and "quite wr0ng" not in err
+    assert not objects(kind.folder)
+
+
+# ---- what networks do ----
+
+wired = pytest.mark.parametrize("kind", ["webdav", "ssh"], indirect=True)
+
+
+def over(wire, repo, kind, **settings):
+    """The same remote by way of a wire."""
+    if kind.name == "ssh":
+        trust_host(repo, kind.port, wire.port)
+    return use(repo, kind.url_at(wire.port), **kind.settings, **settings)
+
+
+@wired
+def test_connections_that_break(golden, kind, tmp_path):
+    many(golden)
+    with Wire(kind.port, ("cut", 0), *[("cut", 100_000)] * 4) as wire:
+        over(wire, golden, kind)
+        assert golden.ok("push", "-j", "2") == "67 files pushed\n"
+        assert not wire.fates and not wrong_objects(kind.folder)
+    other = kind.clone(golden, tmp_path / "repo2")
+    with Wire(kind.port, ("cut", 0), *[("cut", 4_000)] * 4) as wire:
+        over(wire, other, kind)
+        other.ok("pull", "-j", "2")
+        assert not wire.fates and other.read("many") == golden.read("many")
+
+
+@wired
+def test_connections_that_hang(golden, kind, tmp_path):
+    """After the time-out it goes on over another one."""
+    many(golden)
+    with Wire(kind.port, ("stall", 0), ("stall", 100_000), ("stall", 60_000)) as wire:
+        over(wire, golden, kind, timeout="1")
+        assert golden.ok("push", "-j", "2") == "67 files pushed\n"
+        assert not wire.fates and not wrong_objects(kind.folder)
+    other = kind.clone(golden, tmp_path / "repo2")
+    with Wire(kind.port, ("stall", 0), ("stall", 4_000)) as wire:
+        over(wire, other, kind, timeout="1")
+        other.ok("pull", "-j", "2")
+        assert not wire.fates and other.read("many") == golden.read("many")
+
+
+@wired
+@pytest.mark.parametrize("fate", ["stall", "cut"])
+def test_service_that_never_answers(golden, kind, fate):
+    """It is given up after few tries, by name and with the reason."""
+    with Wire(kind.port, always=(fate, 0)) as wire:
+        over(wire, golden, kind, timeout="1")
+        for words in (["push"], ["status", "-c"]):
+            err = golden.fails(*words)
+            assert f"127.0.0.1:{wire.port}" in err and ("'timeout'" in err if fate == "stall" else "EOF" in err)
+        assert wire.total <= (6 if fate == "stall" else 18)
+    assert not objects(kind.folder)
 
 
 @pytest.mark.parametrize("kind", ["ssh"], indirect=True)
 def test_unknown_host(golden, kind):
     known = golden.path.parent / ".ssh/known_hosts"
-    other = subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(golden.path.parent / "key")], check=True)
-    assert other.returncode == 0
+    new_key(golden.path.parent / "key")
     key = (golden.path.parent / "key.pub").read_text().split()
     known.write_text(f"[127.0.0.1]:{kind.port} {key[0]} {key[1]}\n")
     assert "ssh-keyscan" in golden.fails("push")
     assert not objects(kind.folder)
 
 
-@needs_rclone
 def test_no_such_name_of_rclone(golden, tmp_path):
     golden.env["RCLONE_CONFIG"] = str(tmp_path / "none.conf")
     golden.ok("add", "data")
@@ -220,17 +284,25 @@ def test_rclone_is_not_installed(golden):
     assert "apt-get install rclone" in golden.fails("push", env={"PATH": "/nonexistent"})
 
 
-@needs_rclone
-def test_webdav_that_is_tired(golden, tmp_path):
-    golden.ok("add", "data")
-    with rclone_serve("webdav", tmp_path / "store", USER, PASSWORD) as port:
-        with proxy(port, lambda q: Fault(503) if q.n % 9 == 4 else Fault(cut=0) if q.n % 17 == 6 else None) as (own, seen):
-            use(golden, f"webdav://127.0.0.1:{own}/x", user=USER, password=PASSWORD)
-            golden.ok("push", "-j", "2")
-            assert len(seen) > 14
-            other = clone(golden, tmp_path / "repo2", f"webdav://127.0.0.1:{own}/x", user=USER, password=PASSWORD)
-            other.ok("pull", "-j", "2")
-            assert other.read("data") == GOLDEN
+@pytest.mark.parametrize("kind", ["webdav"], indirect=True)
+def test_webdav_that_is_tired(golden, kind, tmp_path):
+    with proxy(kind.port, lambda q: Fault(503) if q.n % 9 == 4 else Fault(cut=0) if q.n % 17 == 6 else None) as (own, seen):
+        use(golden, kind.url_at(own), **kind.settings)
+        golden.ok("push", "-j", "2")
+        assert len(seen) > 14
+        other = clone(golden, tmp_path / "repo2", kind.url_at(own), **kind.settings)
+        other.ok("pull", "-j", "2")
+        assert other.read("data") == GOLDEN
+
+
+@pytest.mark.parametrize("kind", ["webdav"], indirect=True)
+def test_webdav_that_is_down(golden, kind):
+    with proxy(kind.port, lambda q: Fault(503)) as (own, seen):
+        use(golden, kind.url_at(own), **kind.settings)
+        assert "503" in golden.fails("push", "-j", "2")
+        assert "503" in golden.fails("status", "-c")
+        assert len(seen) < 100
+    assert not objects(kind.folder)
 
 
 # ---- Google Drive: what can be told without it ----

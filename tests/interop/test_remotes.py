@@ -17,7 +17,7 @@ import versity
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
 from conftest import GOLDEN, GOLDEN_DIR, OPIS, Repository  # noqa: E402
-from servers import Fault, command_lines, files, free_port, objects, program, proxy, use, wrong_objects  # noqa: E402
+from servers import Fault, Wire, command_lines, files, free_port, objects, program, proxy, use, wrong_objects  # noqa: E402
 from test_sync import clone as cloned  # noqa: E402
 
 ID, SECRET = "AKIDEXAMPLE", "s3cret/with+signs="
@@ -417,10 +417,10 @@ def test_many_files(repo, s3, tmp_path):
     use(repo, "s3://bucket/x", **settings(s3[1]))
     repo.write({f"{i % 100}/{i}": rng.randbytes(200) for i in range(n)}, "many")
     repo.ok("add", "many")
-    with proxy_of_connections(s3[1]) as (own, most):
-        repo.ok("remote", "modify", "--local", "store", "endpointurl", f"http://127.0.0.1:{own}")
+    with Wire(s3[1]) as wire:
+        repo.ok("remote", "modify", "--local", "store", "endpointurl", f"http://127.0.0.1:{wire.port}")
         assert repo.ok("push", "-j", "16") == f"{n + 1} files pushed\n"
-        assert 8 <= most[0] <= 32
+        assert 8 <= wire.most <= 32
     repo.ok("remote", "modify", "--local", "store", "endpointurl", f"http://127.0.0.1:{s3[1]}")
     assert len(stored(tmp_path)) == n + 1
     assert "in sync" in repo.ok("status", "-c")
@@ -436,49 +436,6 @@ def test_many_files(repo, s3, tmp_path):
     other.ok("add", "f")
     other.ok("gc", "-w", "-c", "-f")
     assert not stored(tmp_path)
-
-
-@contextlib.contextmanager
-def proxy_of_connections(port):
-    """Passes bytes on, and counts how many connections there are at once at most."""
-    import socket
-    import threading
-
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(256)
-    most, now, lock = [0], [0], threading.Lock()
-
-    def pump(a, b):
-        with contextlib.suppress(OSError):
-            while data := a.recv(65536):
-                b.sendall(data)
-        for s in (a, b):
-            with contextlib.suppress(OSError):
-                s.shutdown(socket.SHUT_RDWR)
-
-    def serve(client):
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        server = socket.create_connection(("127.0.0.1", port))
-        back = threading.Thread(target=pump, args=(server, client), daemon=True)
-        back.start()
-        pump(client, server)
-        back.join()
-        with lock:
-            now[0] -= 1
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield listener.getsockname()[1], most
-    finally:
-        listener.close()
 
 
 def test_name_in_the_host(tmp_path, repo):

@@ -49,6 +49,8 @@ static void webdav(void **state)
   assert_string_not_equal(told(&s, "RCLONE_CONFIG_OPIS_PASS"), "p w");
   assert_string_equal(told(&s, "RCLONE_NO_CHECK_CERTIFICATE"), "true");
   assert_string_equal(told(&s, "RCLONE_TIMEOUT"), "30s");
+  assert_string_equal(told(&s, "RCLONE_CONTIMEOUT"), "30s");
+  assert_string_equal(told(&s, "RCLONE_LOW_LEVEL_RETRIES"), "3");
   assert_false(s.whole);
   rclone_setup_free(&s);
 }
