@@ -162,6 +162,23 @@ void tensor_read_f32(float *out, const tensor *t, int64_t first, int64_t n)
   }
 }
 
+void tensor_read_q8_0(uint8_t *out, const tensor *t, int64_t row)
+{
+  enum { PANEL = 16, SCALE = sizeof(uint16_t), GROUP = 4 };
+  const size_t blocks = (size_t)(tensor_elements(t) / t->dims[0] / Q8_0_BLOCK), bytes = blocks * Q8_0_BLOCK_BYTES;
+  if (!t->panels || row >= t->dims[0] / PANEL * PANEL) {
+    memcpy(out, (const uint8_t *)t->data + (size_t)row * bytes, bytes);
+    return;
+  }
+  const uint8_t *scale = (const uint8_t *)t->data + (size_t)(row / PANEL) * PANEL * bytes + (size_t)(row % PANEL) * SCALE;
+  const uint8_t *q = scale + (PANEL * blocks - (size_t)(row % PANEL)) * SCALE + (size_t)(row % PANEL) * GROUP;
+  for (size_t b = 0; b < blocks; b++, out += Q8_0_BLOCK_BYTES, scale += PANEL * SCALE) {
+    memcpy(out, scale, SCALE);
+    for (size_t g = 0; g < Q8_0_BLOCK / GROUP; g++, q += PANEL * GROUP)
+      memcpy(out + SCALE + g * GROUP, q, GROUP);
+  }
+}
+
 void q8_0_quantise(uint8_t *out, const float *x, size_t blocks)
 {
   for (size_t b = 0; b < blocks; b++, x += Q8_0_BLOCK, out += Q8_0_BLOCK_BYTES) {

@@ -22,11 +22,14 @@ enum { TENSOR_MAX_DIMS = 4, Q8_0_BLOCK = 32, Q8_0_BLOCK_BYTES = 34 };
  * in every other layer. dims and data are what the file holds ([N, K]); the flag says that the hub's tensor is the transpose. Who asks for a shape uses tensor_has_shape, which
  * takes the hub's; nn_linear_pack reads `source.transposed != weight->transposed`.
  *
+ * `panels`: only in a GGUF made by `opis model convert`: an F32, F16 or Q8_0 tensor of two or more dimensions whose rows stand in panels of 16, as nn/ multiplies with them; the rows behind the
+ * last whole panel stand as rows. A panel of F32 or F16 is [K, 16]; of Q8_0 the halves [K / 32, 16], then the bytes [K / 32, 8, 16, 4]: in every block 8 groups of 4 numbers of each row.
+ *
  * A Q8_0 tensor has its blocks along everything behind the first dimension taken as one row: [N, K, 1, 1] and [N, 3, 16, 16] hold N rows of K and 768 numbers. */
 typedef struct tensor {
   const char *name;
   tensor_type type;
-  bool transposed;
+  bool transposed, panels;
   int n_dims; /* 0 (a scalar) to 4 */
   int64_t dims[TENSOR_MAX_DIMS];
   const void *data; /* aligned as the file has it: read with memcpy or through tensor_read_f32 where that may be odd */
@@ -46,6 +49,9 @@ const char *tensor_shape_text(char s[96], const tensor *t);
 
 /* n elements from element `first` on, in the order of the file, widened to f32 (Q8_0: first and n are multiples of 32). Any type but TENSOR_OTHER, which reads as 0. */
 void tensor_read_f32(float *out, const tensor *t, int64_t first, int64_t n);
+
+/* One row (of everything behind the first dimension) of a Q8_0 tensor: its blocks, 34 bytes each. */
+void tensor_read_q8_0(uint8_t *out, const tensor *t, int64_t row);
 
 /* 32 x blocks numbers to Q8_0 as ggml does it: d = max |x| / 127 in float, q = x / d rounded half away from zero, d then stored as a half. */
 void q8_0_quantise(uint8_t *out, const float *x, size_t blocks);

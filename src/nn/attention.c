@@ -106,7 +106,8 @@ static size_t visible(const over_job *j, size_t i)
 static void multiply(const nn_kernels *k, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const float *weights, size_t N, size_t K, const float *zeros)
 {
   int panels = (int)(whole_panels(N) / NN_PANEL);
-  nn_linear l = {.N = (int)N, .K = (int)K, .panels = panels, .f32 = (float *)(uintptr_t)weights, .bias = (float *)(uintptr_t)zeros};
+  nn_run run = {0, weights};
+  nn_linear l = {.N = (int)N, .K = (int)K, .panels = panels, .panel_bytes = nn_panel_bytes(NN_FORMAT_F32, (int)K), .n_runs = 1, .runs = &run, .bias = (float *)(uintptr_t)zeros};
   nn_product p = {.l = &l, .y = y, .ldy = ldy, .x = x, .ldx = ldx};
   nn_product_clamp(&p);
   k->linear_f32(&p, (nn_tile){0, M, 0, panels});

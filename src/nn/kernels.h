@@ -1,8 +1,9 @@
 /* The table of kernels: one for each kind of processor, all meaning what the plain C ones in generic/ say. nn's own; the other rooms see nn.h.
  *
- * Layers are packed the same way for every kind: panels of 16 output channels, so that one packed model serves whatever kernels a process chose.
- *   f32: [panels, K, 16]
- *   q8:  weights int8 [panels, blocks, 8, 16, 4]: in every block of 32 along K, groups of 4 bytes for each of the 16 channels; scales f32 [panels, blocks, 16].
+ * Layers are packed the same way for every kind: panels of 16 output channels, so that one packed model serves whatever kernels a process chose, and a file can hold it (model/tensor.h).
+ *   f32, f16: [K, 16]
+ *   q8:  scales half [blocks, 16], then weights int8 [blocks, 8, 16, 4]: in every block of 32 along K, groups of 4 bytes for each of the 16 channels. A panel is read from its first byte to its
+ *        last, and the next one follows on it: memory is fastest so.
  *        Activations are quantised row by row in blocks of 32: q = round(x / s), s = max|x| / 127. A product is sum over blocks of (s_x s_w) x (the exact integer dot product), added
  *        with one fused multiply-add a block, in the order of K: the same bits on every kind of processor, for every M and number of threads.
  *        linear_bf16 takes the same packed weights, times their scales and rounded to bf16, with activations in bf16: sums in f32, in an order that depends on K only. */
@@ -13,15 +14,45 @@
 
 enum { NN_PANEL = 16, NN_BLOCK = 32, NN_TILE_ROWS = 16, NN_WIDE_ROWS = 256, NN_WIDE_PANELS = 2 };
 
+typedef enum nn_format { NN_FORMAT_F32, NN_FORMAT_F16, NN_FORMAT_Q8 } nn_format;
+
+/* Panels that stand one behind the other, from this number of the layer's on: the mapped file's own or memory of the model's arena. */
+typedef struct nn_run {
+  int panel;
+  const void *first;
+} nn_run;
+
 struct nn_linear {
   int N, K;
   int panels, blocks; /* ceil(N / 16); ceil(K / 32) */
-  bool q8, wide;
-  float *f32;
-  int8_t *q;
-  float *scale;
+  nn_format format;
+  bool wide, borrows; /* borrows: some panels are the file's */
+  size_t panel_bytes;
+  int n_runs;
+  nn_run *runs;
   float *bias; /* [panels * 16], 0 where there is none */
 };
+
+size_t nn_panel_bytes(nn_format format, int K);
+
+static inline const void *nn_panel(const nn_linear *l, int panel)
+{
+  int i = l->n_runs - 1;
+  while (l->runs[i].panel > panel)
+    i--;
+  return (const char *)l->runs[i].first + (size_t)(panel - l->runs[i].panel) * l->panel_bytes;
+}
+
+/* A panel of 8-bit weights: its scales as IEEE halves [blocks, 16]; behind them its weights. */
+static inline const uint16_t *nn_panel_scales(const nn_linear *l, int panel)
+{
+  return (const uint16_t *)nn_panel(l, panel);
+}
+
+static inline const int8_t *nn_panel_weights(const nn_linear *l, int panel)
+{
+  return (const int8_t *)nn_panel(l, panel) + (size_t)l->blocks * NN_PANEL * sizeof(uint16_t);
+}
 
 struct nn_depthwise {
   int C, k, stride;
@@ -70,6 +101,7 @@ typedef struct nn_places {
 typedef struct nn_kernels {
   const char *name;
   void (*linear_f32)(const nn_product *p, nn_tile t);
+  void (*linear_f16)(const nn_product *p, nn_tile t); /* weights widened as they are used, which is exact: what linear_f32 gives for the same numbers */
   void (*linear_q8)(const nn_product *p, nn_tile t);
   void (*quantize)(int8_t *q, float *s, int32_t *n, const float *x, int K, int blocks); /* one row; padded with zeros; n: -128 times the sum of each block */
   /* With matrix units, else NULL: 8-bit weights and activations in bf16. A tile has at most NN_WIDE_ROWS rows and NN_WIDE_PANELS panels. */

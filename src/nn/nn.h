@@ -51,14 +51,16 @@ typedef struct nn_linear_source {
   const tensor *bias;      /* [whole N] or NULL; sliced likewise */
 } nn_linear_source;
 
-/* What a layer's weights become. NN_Q8: 8 bits (a Q8_0 tensor's own, or quantised here), activations quantised on the fly: the same bits on every kind of processor.
+/* What a layer's weights become. NN_F32: as they are, F16 left as halves and widened as they are used. NN_Q8: q8_0 (a Q8_0 tensor's own, or quantised here), activations quantised on the fly: the same bits on every kind of processor.
  * NN_Q8_WIDE: the same weights for a layer whose rows always come by the hundred, as those of a picture's encoder do: where the processor multiplies matrices of bf16 (AMX), weights and
  * activations are rounded to that instead, which is twice as fast and no coarser; elsewhere as NN_Q8. */
 typedef enum nn_weights { NN_F32, NN_Q8, NN_Q8_WIDE } nn_weights;
 
 /* Packs one layer; several sources of one K are stacked along N (q, k and v from separate tensors become one product), by the threads of a pool or, if it is NULL, by the
- * caller alone. Memory is the arena's. OPIS_EFORMAT for shapes that do not fit, OPIS_ENOMEM. */
+ * caller alone. Memory is the arena's; but tensors whose rows stand in panels (model/tensor.h) and have the type that is wanted are used where they are, and must stay as long as the layer:
+ * nn_linear_borrows tells. OPIS_EFORMAT for shapes that do not fit, OPIS_ENOMEM. */
 int nn_linear_pack(nn_linear **out, arena *a, pool *threads, const nn_linear_source *sources, int n_sources, nn_weights weights);
+bool nn_linear_borrows(const nn_linear *l);
 int nn_linear_n(const nn_linear *l);
 int nn_linear_k(const nn_linear *l);
 

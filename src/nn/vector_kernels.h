@@ -1,6 +1,6 @@
 /* The kernels, written once for every kind of processor with vectors. x86/avx2.c, x86/avx512.c and arm/neon.c define the vector type and its operations, and then include this file:
  *   VW, vf, vmask       lanes of a vector of floats (4, 8 or 16; 16 is a multiple of it); the type; the type of a comparison
- *   vf_load, vf_store, vf_load_n, vf_store_n (the first n < VW lanes, the rest read as 0), vf_set1, vf_zero
+ *   vf_load, vf_store, vf_load_half (from IEEE halves), vf_load_n, vf_store_n (the first n < VW lanes, the rest read as 0), vf_set1, vf_zero
  *   vf_add, vf_sub, vf_mul, vf_div, vf_min, vf_max, vf_abs, vf_round (to the nearest even), vf_fma (a b + c), vf_fnma (c - a b)
  *   vf_less, vf_select (m ? a : b), vf_sign_of (a >= 0 with the sign of b), vf_power_of_2 (2^n of a whole n in -126..127), vf_sum, vf_largest
  *   qw, vi              16 channels x 4 bytes of weights made ready; 16 sums of int32 as NN_PANEL / VW vectors
@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { NV = NN_PANEL / VW };
+enum { NV = NN_PANEL / VW, f16_rows = f32_rows, f16_together = f32_together, f16_few_rows = f32_few_rows, f16_wide = f32_wide };
 #define EACH(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
 #define INLINE static inline __attribute__((always_inline))
 
@@ -178,28 +178,32 @@ INLINE void finish(const nn_product *p, size_t m, int panel, const vf acc[][NV],
 /* Bytes of weights asked for ahead: few rows use them faster than the processor fetches them by itself, and many rows wait for the first of them that come from far. */
 enum { AHEAD = 1024, FAR_AHEAD = 2048 };
 
-/* R rows x P panels in registers: R P NV accumulators. */
-INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, const int P)
+/* R rows x P panels in registers: R P NV accumulators. `half`: of 16-bit weights, which are widened on their way into the registers. */
+INLINE void rows_float(const nn_product *p, size_t m, int panel, const int R, const int P, const bool half)
 {
   enum { MOST = f32_rows * f32_together };
   const nn_linear *l = p->l;
-  const size_t K = (size_t)l->K, ldx = p->ldx;
-  const float *w = l->f32 + (size_t)panel * K * NN_PANEL, *x[(f32_rows + 2) / 3];
+  const size_t ldx = p->ldx, size = half ? sizeof(uint16_t) : sizeof(float), far = R > f32_few_rows ? FAR_AHEAD : AHEAD;
+  const char *w[4], *end;
+  const float *x[(f32_rows + 2) / 3];
   vf acc[MOST][NV];
   EACH (i, R * P)
     EACH (v, NV)
       acc[i][v] = vf_zero();
   EACH (i, (R + 2) / 3)
     x[i] = p->x + (m + 3 * (size_t)i) * ldx;
-  for (size_t k = 0; k < K; k++, w += NN_PANEL) {
+  EACH (j, P)
+    w[j] = nn_panel(l, panel + j);
+  for (end = w[0] + l->panel_bytes; w[0] < end;) {
     vf weight[4][NV];
     EACH (j, P) {
       if (R > f32_few_rows)
-        __builtin_prefetch(w + (size_t)j * K * NN_PANEL + FAR_AHEAD / sizeof(float));
+        __builtin_prefetch(w[j] + far);
       else
-        __builtin_prefetch(w + (size_t)j * K * NN_PANEL + AHEAD / sizeof(float), 0, 2);
+        __builtin_prefetch(w[j] + far, 0, 2);
       EACH (v, NV)
-        weight[j][v] = vf_load(w + (size_t)j * K * NN_PANEL + v * VW);
+        weight[j][v] = half ? vf_load_half((const uint16_t *)(const void *)w[j] + v * VW) : vf_load((const float *)(const void *)w[j] + v * VW);
+      w[j] += NN_PANEL * size;
     }
     EACH (r, R) {
       vf one = vf_set1(x[r / 3][(size_t)(r % 3) * ldx]);
@@ -215,42 +219,60 @@ INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, cons
   finish(p, m, panel, acc, R, P);
 }
 
+INLINE void rows_f32(const nn_product *p, size_t m, int panel, const int R, const int P)
+{
+  rows_float(p, m, panel, R, P, false);
+}
+
+INLINE void rows_f16(const nn_product *p, size_t m, int panel, const int R, const int P)
+{
+  rows_float(p, m, panel, R, P, true);
+}
+
 INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const int P)
 {
   enum { MOST = q8_rows * q8_together };
   const nn_linear *l = p->l;
-  const size_t blocks = (size_t)l->blocks, ldq = blocks * NN_BLOCK, panel_bytes = ldq * NN_PANEL;
-  const int8_t *w = l->q + (size_t)panel * panel_bytes, *x = p->qx + m * ldq;
-  const float *sw = l->scale + (size_t)panel * blocks * NN_PANEL, *sx = p->sx + m * blocks;
+  const size_t blocks = (size_t)l->blocks, ldq = blocks * NN_BLOCK;
+  const int8_t *w[4], *x = p->qx + m * ldq;
+  const uint16_t *sw[4];
+  const float *sx = p->sx + m * blocks;
   const int32_t *nx = p->nx + m * blocks;
   vf acc[MOST][NV];
   EACH (i, R * P)
     EACH (v, NV)
       acc[i][v] = vf_zero();
-  for (size_t b = 0; b < blocks; b++, x += NN_BLOCK, sw += NN_PANEL, sx++, nx++) {
+  EACH (j, P) {
+    sw[j] = nn_panel_scales(l, panel + j);
+    w[j] = nn_panel_weights(l, panel + j);
+  }
+  for (size_t b = 0; b < blocks; b++, sx++, nx++) {
     vi dot[MOST];
     EACH (r, R)
       EACH (j, P)
         dot[r * P + j] = q_begin(nx[(size_t)r * blocks]);
-    for (int g = 0; g < NN_BLOCK / 4; g++, w += 4 * NN_PANEL) {
+    for (int g = 0; g < NN_BLOCK / 4; g++, x += 4) {
       qw weight[4];
       EACH (j, P) {
-        __builtin_prefetch(w + (size_t)j * panel_bytes + AHEAD, 0, 2);
-        weight[j] = q_load(w + (size_t)j * panel_bytes);
+        __builtin_prefetch(w[j] + AHEAD, 0, 2);
+        weight[j] = q_load(w[j]);
+        w[j] += 4 * NN_PANEL;
       }
       EACH (r, R) {
         int32_t four;
-        memcpy(&four, x + (size_t)r * ldq + g * 4, 4);
+        memcpy(&four, x + (size_t)r * ldq, 4);
         EACH (j, P)
           dot[r * P + j] = q_dot(dot[r * P + j], weight[j], four);
       }
     }
-    EACH (r, R) {
-      vf s = vf_set1(sx[(size_t)r * blocks]);
-      EACH (j, P)
-        EACH (v, NV)
-          acc[r * P + j][v] = vf_fma(q_float(dot[r * P + j], v), vf_mul(s, vf_load(sw + (size_t)j * blocks * NN_PANEL + v * VW)), acc[r * P + j][v]);
-    }
+    EACH (j, P)
+      EACH (v, NV) {
+        const vf scale = vf_load_half(sw[j] + v * VW);
+        EACH (r, R)
+          acc[r * P + j][v] = vf_fma(q_float(dot[r * P + j], v), vf_mul(vf_set1(sx[(size_t)r * blocks]), scale), acc[r * P + j][v]);
+      }
+    EACH (j, P)
+      sw[j] += NN_PANEL;
   }
   finish(p, m, panel, acc, R, P);
 }
@@ -299,6 +321,7 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
   }
 
 BY_ROWS(f32)
+BY_ROWS(f16)
 BY_ROWS(q8)
 
 static void quantize(int8_t *q, float *s, int32_t *n, const float *x, int K, int blocks)
@@ -538,6 +561,7 @@ static void depthwise(const nn_convolution *v, nn_places t)
 const nn_kernels KERNELS = {
   .name = KERNELS_NAME,
   .linear_f32 = linear_f32,
+  .linear_f16 = linear_f16,
   .linear_q8 = LINEAR_Q8,
 #ifdef LINEAR_BF16
   .linear_bf16 = LINEAR_BF16,

@@ -40,10 +40,25 @@ static void linear_f32(const nn_product *p, nn_tile t)
   for (int panel = t.panel_begin; panel < t.panel_end; panel++)
     for (size_t m = t.row_begin; m < t.row_end; m++) {
       float acc[NN_PANEL] = {0};
-      const float *x = p->x + m * p->ldx, *w = l->f32 + (size_t)panel * (size_t)l->K * NN_PANEL;
+      const float *x = p->x + m * p->ldx, *w = nn_panel(l, panel);
       for (int k = 0; k < l->K; k++, w += NN_PANEL)
         for (int j = 0; j < NN_PANEL; j++)
           acc[j] = fmaf(x[k], w[j], acc[j]);
+      finish(p, m, panel, acc);
+    }
+}
+
+static void linear_f16(const nn_product *p, nn_tile t)
+{
+  const nn_linear *l = p->l;
+  for (int panel = t.panel_begin; panel < t.panel_end; panel++)
+    for (size_t m = t.row_begin; m < t.row_end; m++) {
+      float acc[NN_PANEL] = {0};
+      const float *x = p->x + m * p->ldx;
+      const uint16_t *w = nn_panel(l, panel);
+      for (int k = 0; k < l->K; k++, w += NN_PANEL)
+        for (int j = 0; j < NN_PANEL; j++)
+          acc[j] = fmaf(x[k], half_to_float(w[j]), acc[j]);
       finish(p, m, panel, acc);
     }
 }
@@ -54,19 +69,17 @@ static void linear_q8(const nn_product *p, nn_tile t)
   for (int panel = t.panel_begin; panel < t.panel_end; panel++)
     for (size_t m = t.row_begin; m < t.row_end; m++) {
       float acc[NN_PANEL] = {0};
-      const int8_t *x = p->qx + m * (size_t)l->blocks * NN_BLOCK;
+      const int8_t *x = p->qx + m * (size_t)l->blocks * NN_BLOCK, *w = nn_panel_weights(l, panel);
       const float *sx = p->sx + m * (size_t)l->blocks;
-      size_t at = (size_t)panel * (size_t)l->blocks;
-      for (int b = 0; b < l->blocks; b++, at++, x += NN_BLOCK) {
-        const int8_t *w = l->q + at * NN_BLOCK * NN_PANEL;
-        const float *sw = l->scale + at * NN_PANEL;
+      const uint16_t *sw = nn_panel_scales(l, panel);
+      for (int b = 0; b < l->blocks; b++, x += NN_BLOCK, w += NN_BLOCK * NN_PANEL, sw += NN_PANEL) {
         int32_t dot[NN_PANEL] = {0};
         for (int g = 0; g < NN_BLOCK / 4; g++)
           for (int j = 0; j < NN_PANEL; j++)
             for (int i = 0; i < 4; i++)
               dot[j] += x[g * 4 + i] * w[(g * NN_PANEL + j) * 4 + i];
         for (int j = 0; j < NN_PANEL; j++)
-          acc[j] = fmaf((float)dot[j], sx[b] * sw[j], acc[j]);
+          acc[j] = fmaf((float)dot[j], sx[b] * half_to_float(sw[j]), acc[j]);
       }
       finish(p, m, panel, acc);
     }
@@ -183,6 +196,7 @@ static void depthwise(const nn_convolution *v, nn_places t)
 const nn_kernels nn_kernels_generic = {
   .name = "generic",
   .linear_f32 = linear_f32,
+  .linear_f16 = linear_f16,
   .linear_q8 = linear_q8,
   .quantize = quantize,
   .dot = dot,

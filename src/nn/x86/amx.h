@@ -25,7 +25,7 @@ enum { TILE_ROWS = NN_TILE_ROWS };
 
 #define TILE_SCALE(from)                                                                                                                                                           \
   do {                                                                                                                                                                             \
-    vf weight = vf_load(sw);                                                                                                                                                       \
+    vf weight = vf_load_half(sw);                                                                                                                                                  \
     EACH (r, TILE_ROWS)                                                                                                                                                            \
       acc[r][0] = vf_fma(_mm512_cvtepi32_ps(_mm512_load_si512((from)[r])), vf_mul(vf_set1(sx[(size_t)r * blocks]), weight), acc[r][0]);                                            \
     sw += NN_PANEL;                                                                                                                                                                \
@@ -37,8 +37,9 @@ static void tile_rows(const nn_product *p, size_t m, int panel)
 {
   const nn_linear *l = p->l;
   const size_t blocks = (size_t)l->blocks, ldq = blocks * NN_BLOCK;
-  const int8_t *w = l->q + (size_t)panel * ldq * NN_PANEL, *x = p->qx + m * ldq;
-  const float *sw = l->scale + (size_t)panel * blocks * NN_PANEL, *sx = p->sx + m * blocks;
+  const int8_t *w = nn_panel_weights(l, panel), *x = p->qx + m * ldq;
+  const uint16_t *sw = nn_panel_scales(l, panel);
+  const float *sx = p->sx + m * blocks;
   _Alignas(64) int32_t even[TILE_ROWS][NN_PANEL], odd[TILE_ROWS][NN_PANEL];
   vf acc[TILE_ROWS][NV];
   EACH (r, TILE_ROWS)
@@ -95,11 +96,11 @@ static void narrow(uint16_t *to, const float *x, int K, int blocks)
 
 /* Blocks of a panel's 8-bit weights times their scales, rounded to bf16, as the second operand of TDPBF16PS wants them: [16 pairs along K, 16 channels, 2]. A weight in the top byte of 32 bits
  * is itself times 2^24. */
-static void widen(uint16_t *to, const int8_t *w, const float *scale, size_t blocks)
+static void widen(uint16_t *to, const int8_t *w, const uint16_t *scale, size_t blocks)
 {
   const __m512i top = _mm512_set1_epi32((int)0xff000000), half = _mm512_set1_epi32(0x8000);
   for (size_t b = 0; b < blocks; b++, scale += NN_PANEL) {
-    vf s = vf_mul(vf_load(scale), vf_set1(0x1p-24f));
+    vf s = vf_mul(vf_load_half(scale), vf_set1(0x1p-24f));
     EACH (g, NN_BLOCK / 4) {
       __m512i v = _mm512_loadu_si512(w), f[4];
       EACH (i, 4)
@@ -158,8 +159,8 @@ INLINE void wide_panels(const nn_product *p, nn_tile t, float *sums, uint16_t *w
   for (size_t b = 0; b < blocks; b += each) {
     const size_t n = blocks - b < each ? blocks - b : each;
     EACH (j, P) {
-      size_t at = (size_t)(t.panel_begin + j) * blocks + b;
-      widen(weights + (size_t)j * CHUNK * TILE, l->q + at * NN_BLOCK * NN_PANEL, l->scale + at * NN_PANEL, n);
+      const int panel = t.panel_begin + j;
+      widen(weights + (size_t)j * CHUNK * TILE, nn_panel_weights(l, panel) + b * NN_BLOCK * NN_PANEL, nn_panel_scales(l, panel) + b * NN_PANEL, n);
     }
     for (size_t m = t.row_begin; m < t.row_end; m += 2 * TILE_ROWS) {
       float *s = sums + (m - t.row_begin) * 2 * NN_PANEL;

@@ -1,4 +1,4 @@
-/* AVX2 and FMA: vectors of 8 floats; products of bytes by maddubs, whose 16-bit sums cannot saturate because |x| and |w| are at most 127: a pair is at most 32,258. */
+/* AVX2, FMA and F16C: vectors of 8 floats; products of bytes by maddubs, whose 16-bit sums cannot saturate because |x| and |w| are at most 127: a pair is at most 32,258. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,6 +7,7 @@ enum { VW = 8 };
 typedef __m256 vf, vmask;
 
 #define vf_load(p) _mm256_loadu_ps(p)
+#define vf_load_half(p) _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(p)))
 #define vf_store(p, v) _mm256_storeu_ps(p, v)
 #define vf_set1(x) _mm256_set1_ps(x)
 #define vf_zero() _mm256_setzero_ps()

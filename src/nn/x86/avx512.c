@@ -11,6 +11,7 @@ typedef __mmask16 vmask;
 
 #define vf_load(p) _mm512_loadu_ps(p)
 #define vf_store(p, v) _mm512_storeu_ps(p, v)
+#define vf_load_half(p) _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(p)))
 #define vf_load_n(p, n) _mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), p)
 #define vf_store_n(p, v, n) _mm512_mask_storeu_ps(p, (__mmask16)((1u << (n)) - 1), v)
 #define vf_set1(x) _mm512_set1_ps(x)
@@ -39,7 +40,12 @@ typedef __m512i vi;
 typedef __m512i qw;
 #define q_load(w) _mm512_xor_si512(_mm512_loadu_si512(w), _mm512_set1_epi8((char)0x80))
 #define q_begin(sum) _mm512_set1_epi32(sum)
-#define q_dot(acc, w, four) _mm512_dpbusd_epi32(acc, w, _mm512_set1_epi32(four))
+/* Not the intrinsic: GCC would copy every sum into another register and back. */
+static inline vi q_dot(vi acc, qw w, int32_t four)
+{
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(w), "v"(_mm512_set1_epi32(four)));
+  return acc;
+}
 #ifdef NN_AMX
 #define MATRICES "nn/x86/amx.h"
 #define LINEAR_Q8 linear_q8_tiles
