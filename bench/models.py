@@ -240,10 +240,11 @@ def make(name, folder, opis):
             print(f"   making {name} for {step}", flush=True)
             do(name, folder)
             done.touch()
-    for kind in ("q8_0", "f32"):
-        gguf = folder / f"{name}-{kind}.gguf"
-        if not gguf.exists():
-            subprocess.run([opis, "model", "convert", folder, "-o", gguf, "--type", kind], check=True)
+    done = folder / ".made-panels"  # files of an older opis stand in rows
+    if not done.exists():
+        for kind in ("q8_0", "f32"):
+            subprocess.run([opis, "model", "convert", folder, "-o", folder / f"{name}-{kind}.gguf", "--type", kind], check=True)
+        done.touch()
 
 
 if __name__ == "__main__":

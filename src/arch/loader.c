@@ -224,7 +224,8 @@ nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefi
     note(l, sources[i].weight);
     if (sources[i].bias)
       note(l, sources[i].bias);
-    model_files_release(l->files, sources[i].weight);
+    if (!nn_linear_borrows(out))
+      model_files_release(l->files, sources[i].weight);
   }
   return out;
 }
@@ -244,6 +245,7 @@ nn_linear *loader_linear_of(loader *l, const tensor *weight, const tensor *bias)
   note(l, weight);
   if (bias)
     note(l, bias);
-  model_files_release(l->files, weight);
+  if (!nn_linear_borrows(out))
+    model_files_release(l->files, weight);
   return out;
 }

@@ -164,20 +164,21 @@ static int run_info(const cli_command *self, int argc, char **argv)
 
 /* ---- convert ---- */
 
-enum { TYPE = 256 };
+enum { TYPE = 256, LAYOUT };
 static const cli_option convert_options[] = {
   {'o', "output", "FILE.gguf", "the file to write", CLI_COMPLETE_FILE},
   {TYPE, "type", "f32|f16|q8_0", "how weights are stored (default: q8_0)", 0},
+  {LAYOUT, "layout", "panels|rows", "how they are ordered: as opis computes with them, or as other programs read them (default: panels)", 0},
   {0},
 };
 
 static int run_convert(const cli_command *self, int argc, char **argv)
 {
-  static const char *const types[] = {"f32", "f16", "q8_0", NULL};
+  static const char *const types[] = {"f32", "f16", "q8_0", NULL}, *const layouts[] = {"panels", "rows", NULL};
   static const tensor_type values[] = {TENSOR_F32, TENSOR_F16, TENSOR_Q8_0};
   cli_args a;
   const char *output = NULL;
-  int type = 2;
+  int type = 2, layout = 0;
   cli_start(&a, self, argc, argv);
   for (int id; (id = cli_next(&a)) != 0;)
     switch (id) {
@@ -187,6 +188,10 @@ static int run_convert(const cli_command *self, int argc, char **argv)
       if (!cli_choice(&a, &type, types))
         return CLI_USAGE;
       break;
+    case LAYOUT:
+      if (!cli_choice(&a, &layout, layouts))
+        return CLI_USAGE;
+      break;
     default: return CLI_USAGE;
     }
   if (a.n_operands != 1 || !output)
@@ -194,7 +199,7 @@ static int run_convert(const cli_command *self, int argc, char **argv)
   model_files *m;
   int code = model_files_open(&m, a.operands[0]);
   if (code == 0) {
-    code = gguf_write(output, m, values[type]);
+    code = gguf_write(output, m, values[type], layout == 0);
     model_files_close(m);
   }
   if (code < 0)
@@ -204,7 +209,8 @@ static int run_convert(const cli_command *self, int argc, char **argv)
 
 static const cli_example list_examples[] = {{"opis model list", "the embedded model and those installed, a name and a place a line"}, {0}};
 static const cli_example info_examples[] = {{"opis model info", "the default model"}, {"opis model info ./blip-image-captioning-base", "a hub folder"}, {0}};
-static const cli_example convert_examples[] = {{"opis model convert ./vit-gpt2 -o vit-gpt2.gguf --type q8_0", "a hub folder as one small file"}, {0}};
+static const cli_example convert_examples[] = {{"opis model convert ./vit-gpt2 -o vit-gpt2.gguf --type q8_0", "a hub folder as one small file"},
+  {"opis model convert ./vit-gpt2 -o vit-gpt2.gguf --layout rows", "the same for programs that read ggml's files"}, {0}};
 
 static const cli_command list = {.name = "list", .operands = "", .summary = "list the models that can be named", .examples = list_examples, .run = run_list};
 static const cli_command info = {

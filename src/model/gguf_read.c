@@ -2,12 +2,13 @@
 #include "model/gguf.h"
 #include "model/gguf_names.h"
 #include "model/model_source.h"
+#include "model/panels.h"
 #include "util/error.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ITEMS = 1 << 20, VALUE_STRING = 8, VALUE_ARRAY = 9 };
+enum { MAX_ITEMS = 1 << 20, VALUE_U32 = 4, VALUE_BOOL = 7, VALUE_STRING = 8, VALUE_ARRAY = 9 };
 
 /* A place in the file; `bad` once something did not fit, after which every read gives 0. */
 typedef struct cursor {
@@ -58,9 +59,16 @@ static void skip(cursor *c, size_t n)
     c->at += n;
 }
 
-static void skip_array(cursor *c)
+/* What the metadata say of how tensors stand. */
+typedef struct layout {
+  uint64_t alignment;
+  uint64_t panel;           /* rows of a panel; 0: there are none */
+  const uint8_t *in_panels; /* [n_in_panels], 0 or 1 for each tensor; NULL: none is */
+  uint64_t n_in_panels;
+} layout;
+
+static void skip_items(cursor *c, uint64_t type, uint64_t n)
 {
-  uint64_t type = number(c, 4), n = number(c, 8);
   size_t each = value_size(type), length;
   if (each) {
     if (n > (c->size - c->at) / each)
@@ -74,7 +82,33 @@ static void skip_array(cursor *c)
     c->bad = true; /* arrays of arrays: none of ours, and none that a model needs */
 }
 
-static int read_metadata(cursor *c, json_t *strings, uint64_t n, uint64_t *alignment, const char *file)
+static bool is_key(const char *key, size_t length, const char *name)
+{
+  return length == strlen(name) && memcmp(key, name, length) == 0;
+}
+
+static void read_array(cursor *c, layout *l, const char *key, size_t key_length)
+{
+  uint64_t type = number(c, 4), n = number(c, 8);
+  if (type == VALUE_BOOL && is_key(key, key_length, GGUF_PANEL_TENSORS)) {
+    l->in_panels = c->bytes + c->at;
+    l->n_in_panels = n;
+  }
+  skip_items(c, type, n);
+}
+
+static int check_layout(const layout *l, uint64_t n_tensors, const char *file)
+{
+  if (l->alignment == 0 || l->alignment > 65536 || (l->alignment & (l->alignment - 1)))
+    return error_set(OPIS_EFORMAT, "%s: an alignment of %llu", file, (unsigned long long)l->alignment);
+  if (l->panel != 0 && l->panel != TENSOR_PANEL)
+    return error_set(OPIS_EUNSUPPORTED, "%s: weights in panels of %llu; opis reads those of %d", file, (unsigned long long)l->panel, TENSOR_PANEL);
+  if ((l->panel != 0) != (l->in_panels != NULL) || (l->in_panels && l->n_in_panels != n_tensors))
+    return error_set(OPIS_EFORMAT, "%s: does not say of each tensor whether it stands in panels", file);
+  return 0;
+}
+
+static int read_metadata(cursor *c, json_t *strings, uint64_t n, layout *l, const char *file)
 {
   for (uint64_t i = 0; i < n && !c->bad; i++) {
     size_t key_length, length;
@@ -93,19 +127,17 @@ static int read_metadata(cursor *c, json_t *strings, uint64_t n, uint64_t *align
       if (json_object_set_new(strings, name, value) != 0)
         return error_set(OPIS_EFORMAT, "%s: metadata with a key that is no UTF-8", file);
     } else if (type == VALUE_ARRAY)
-      skip_array(c);
-    else if (key_length == 17 && memcmp(key, "general.alignment", 17) == 0 && type == 4)
-      *alignment = number(c, 4);
+      read_array(c, l, key, key_length);
+    else if (type == VALUE_U32 && is_key(key, key_length, "general.alignment"))
+      l->alignment = number(c, 4);
+    else if (type == VALUE_U32 && is_key(key, key_length, GGUF_PANELS))
+      l->panel = number(c, 4);
     else if (value_size(type))
       skip(c, value_size(type));
     else
       c->bad = true;
   }
-  if (c->bad)
-    return error_set(OPIS_EFORMAT, "%s: broken or truncated GGUF metadata", file);
-  if (*alignment == 0 || *alignment > 65536 || (*alignment & (*alignment - 1)))
-    return error_set(OPIS_EFORMAT, "%s: an alignment of %llu", file, (unsigned long long)*alignment);
-  return 0;
+  return c->bad ? error_set(OPIS_EFORMAT, "%s: broken or truncated GGUF metadata", file) : 0;
 }
 
 static int type_of(tensor_type *type, uint64_t ggml)
@@ -128,7 +160,7 @@ typedef struct info {
   int64_t dims[TENSOR_MAX_DIMS]; /* in the hub's order */
   int64_t elements;
   uint64_t offset, bytes;
-  bool transposed;
+  bool transposed, panels;
 } info;
 
 static int read_info(cursor *c, info *x, const char *file)
@@ -181,10 +213,18 @@ static int add_tensors(model_files *m, info *list, uint64_t n, const uint8_t *da
       return error_set(OPIS_EFORMAT, "%s: %s: shares bytes with %s", file, x->name, list[i - 1].name);
     if (x->type == TENSOR_Q8_0 && (x->n_dims < 2 || x->elements / x->dims[0] % Q8_0_BLOCK))
       return error_set(OPIS_EFORMAT, "%s: %s: a q8_0 row is no multiple of %d", file, x->name, Q8_0_BLOCK);
-    tensor t = {.name = arena_strdup(&m->memory, x->name), .type = x->type, .transposed = x->transposed, .n_dims = x->n_dims, .data = data + x->offset, .size = (size_t)x->bytes};
+    tensor t = {.name = arena_strdup(&m->memory, x->name),
+      .type = x->type,
+      .transposed = x->transposed,
+      .panels = x->panels,
+      .n_dims = x->n_dims,
+      .data = data + x->offset,
+      .size = (size_t)x->bytes};
     memcpy(t.dims, x->dims, sizeof t.dims);
     if (!t.name)
       return OPIS_ENOMEM;
+    if (t.panels && !panels_fit(&t))
+      return error_set(OPIS_EFORMAT, "%s: %s: said to stand in panels, which it cannot", file, x->name);
     int code = tensor_table_add(&m->tensors, &t);
     if (code < 0)
       return code;
@@ -216,7 +256,8 @@ static int add_texts(model_files *m, const json_t *strings, const char *file)
 int gguf_file_read(model_files *m, const uint8_t *bytes, size_t size, const char *file)
 {
   cursor c = {bytes, size, 0, false};
-  uint64_t magic = number(&c, 4), version = number(&c, 4), n_tensors = number(&c, 8), n_values = number(&c, 8), alignment = 32;
+  uint64_t magic = number(&c, 4), version = number(&c, 4), n_tensors = number(&c, 8), n_values = number(&c, 8);
+  layout l = {.alignment = 32};
   if (c.bad || magic != GGUF_MAGIC)
     return error_set(OPIS_EFORMAT, "%s: no GGUF file", file);
   if (version < 2 || version > 3)
@@ -225,17 +266,21 @@ int gguf_file_read(model_files *m, const uint8_t *bytes, size_t size, const char
     return error_set(OPIS_EFORMAT, "%s: counts that do not fit into the file", file);
   json_t *strings = json_object();
   info *list = calloc((size_t)n_tensors + 1, sizeof *list);
-  int code = strings && list ? read_metadata(&c, strings, n_values, &alignment, file) : error_nomem();
+  int code = strings && list ? read_metadata(&c, strings, n_values, &l, file) : error_nomem();
+  if (code == 0)
+    code = check_layout(&l, n_tensors, file);
   if (code == 0)
     code = add_texts(m, strings, file); /* before the tensors: those of other programs may be of types that are not known here */
-  for (uint64_t i = 0; i < n_tensors && code == 0; i++)
+  for (uint64_t i = 0; i < n_tensors && code == 0; i++) {
     code = read_info(&c, &list[i], file);
+    list[i].panels = l.in_panels && l.in_panels[i];
+  }
   if (code == 0) {
-    size_t data = (c.at + (size_t)alignment - 1) / (size_t)alignment * (size_t)alignment;
+    size_t data = (c.at + (size_t)l.alignment - 1) / (size_t)l.alignment * (size_t)l.alignment;
     if (data > size)
       code = n_tensors ? error_set(OPIS_EFORMAT, "%s: truncated", file) : 0;
     else
-      code = add_tensors(m, list, n_tensors, bytes + data, size - data, alignment, file);
+      code = add_tensors(m, list, n_tensors, bytes + data, size - data, l.alignment, file);
   }
   if (code == 0)
     code = tensor_table_index(&m->tensors, file);

@@ -3,6 +3,7 @@
 
 #include "model/gguf_names.h"
 #include "model/model_source.h"
+#include "model/panels.h"
 #include "util/error.h"
 #include "util/strbuf.h"
 
@@ -16,7 +17,7 @@ typedef struct plan {
   const tensor *t;
   char name[256];
   tensor_type type;
-  bool transpose;
+  bool transpose, panels;
   int n_dims;
   int64_t dims[TENSOR_MAX_DIMS];
   uint64_t offset, bytes;
@@ -53,7 +54,7 @@ static bool is_lookup(const tensor *t)
   return ends_with(t->name, "wpe.weight") || strstr(t->name, "position_embedding") != NULL;
 }
 
-static void make_plan(plan *p, const tensor *t, tensor_type type)
+static void make_plan(plan *p, const tensor *t, tensor_type type, bool panels)
 {
   *p = (plan){.t = t, .n_dims = t->n_dims, .type = type};
   snprintf(p->name, sizeof p->name, "%s", t->name);
@@ -76,6 +77,9 @@ static void make_plan(plan *p, const tensor *t, tensor_type type)
   else if (type == TENSOR_F16 && t->n_dims < 2)
     p->type = TENSOR_F32;
   p->bytes = plan_bytes(p->type, n);
+  tensor written = {.type = p->type, .n_dims = p->n_dims};
+  memcpy(written.dims, p->dims, sizeof written.dims);
+  p->panels = panels && !is_lookup(t) && panels_fit(&written);
 }
 
 static void put(strbuf *b, uint64_t v, int n)
@@ -124,6 +128,26 @@ static void put_text(strbuf *b, const model_files *m, const char *name, uint64_t
   ++*n_values;
 }
 
+/* Which tensors stand in panels, if any do. */
+static void put_panels(strbuf *b, const plan *plans, size_t n, uint64_t *n_values)
+{
+  bool any = false;
+  for (size_t i = 0; i < n; i++)
+    any |= plans[i].panels;
+  if (!any)
+    return;
+  put_string(b, GGUF_PANELS, strlen(GGUF_PANELS));
+  put(b, 4, 4);
+  put(b, TENSOR_PANEL, 4);
+  put_string(b, GGUF_PANEL_TENSORS, strlen(GGUF_PANEL_TENSORS));
+  put(b, 9, 4); /* an array */
+  put(b, 7, 4); /* of booleans */
+  put(b, n, 8);
+  for (size_t i = 0; i < n; i++)
+    strbuf_putc(b, plans[i].panels ? 1 : 0);
+  *n_values += 2;
+}
+
 static void put_metadata(strbuf *b, const model_files *m, uint64_t *n_values)
 {
   const char *name = model_files_name(m);
@@ -152,27 +176,54 @@ static void encode(uint8_t *out, const float *x, size_t n, tensor_type type)
     }
 }
 
-/* One row (the last dimension, or a whole flattened kernel) at a time. */
+/* Rows r..r + n (a row: everything behind the first dimension) as the file is to have them, before they go into panels. */
+static void encode_rows(uint8_t *out, float *row, const plan *p, int64_t r, int64_t n, int64_t K)
+{
+  const tensor *t = p->t;
+  const size_t bytes = plan_bytes(p->type, K);
+  const int64_t N = tensor_elements(t) / K;
+  if (p->transpose) { /* line by line of the source, each of which has a number of every row */
+    float line[TENSOR_PANEL];
+    for (int64_t k = 0; k < K; k++) {
+      tensor_read_f32(line, t, k * N + r, n);
+      for (int64_t i = 0; i < n; i++)
+        row[i * K + k] = line[i];
+    }
+  }
+  for (int64_t i = 0; i < n; i++, out += bytes)
+    if (p->type == t->type && !p->transpose && t->panels)
+      panels_gather(out, t, r + i, 0, K);
+    else if (p->type == t->type && !p->transpose)
+      memcpy(out, (const uint8_t *)t->data + (size_t)(r + i) * bytes, bytes);
+    else {
+      if (!p->transpose)
+        tensor_read_f32(row + i * K, t, (r + i) * K, K);
+      encode(out, row + i * K, (size_t)K, p->type);
+    }
+}
+
+/* As many rows at a time as a panel has. */
 static int write_tensor(int fd, const plan *p, const char *file)
 {
   const tensor *t = p->t;
   int64_t n = tensor_elements(t), rows = p->n_dims >= 2 ? p->dims[0] : 1, K = n / rows;
-  if (p->type == t->type && !p->transpose)
+  const size_t bytes = TENSOR_PANEL * plan_bytes(p->type, K);
+  if (p->type == t->type && !p->transpose && p->panels == t->panels)
     return file_write_all(fd, t->data, t->size, file);
-  float *row = malloc((size_t)K * sizeof *row);
-  uint8_t *bytes = malloc(plan_bytes(p->type, K) + 1);
-  int code = row && bytes ? 0 : error_nomem();
-  for (int64_t r = 0; r < rows && code == 0; r++) {
-    if (p->transpose)
-      for (int64_t k = 0; k < K; k++)
-        tensor_read_f32(&row[k], t, k * rows + r, 1);
-    else
-      tensor_read_f32(row, t, r * K, K);
-    encode(bytes, row, (size_t)K, p->type);
-    code = file_write_all(fd, bytes, plan_bytes(p->type, K), file);
+  float *row = malloc(TENSOR_PANEL * (size_t)K * sizeof *row);
+  uint8_t *encoded = malloc(bytes), *panel = malloc(bytes);
+  int code = row && encoded && panel ? 0 : error_nomem();
+  for (int64_t r = 0; r < rows && code == 0; r += TENSOR_PANEL) {
+    int64_t count = rows - r < TENSOR_PANEL ? rows - r : TENSOR_PANEL;
+    bool whole = p->panels && count == TENSOR_PANEL;
+    encode_rows(encoded, row, p, r, count, K);
+    if (whole)
+      panels_put(panel, encoded, p->type, K);
+    code = file_write_all(fd, whole ? panel : encoded, (size_t)count * plan_bytes(p->type, K), file);
   }
   free(row);
-  free(bytes);
+  free(encoded);
+  free(panel);
   return code;
 }
 
@@ -191,13 +242,13 @@ static int write_all(int fd, const model_files *m, const plan *plans, size_t n, 
 
 static const int ggml_types[] = {[TENSOR_F32] = 0, [TENSOR_F16] = 1, [TENSOR_BF16] = 30, [TENSOR_Q8_0] = 8, [TENSOR_I64] = 27, [TENSOR_I32] = 26};
 
-static size_t make_plans(plan *plans, const model_files *m, tensor_type type)
+static size_t make_plans(plan *plans, const model_files *m, tensor_type type, bool panels)
 {
   size_t n = 0;
   for (size_t i = 0; i < model_files_tensors(m); i++) {
     const tensor *t = model_files_tensor_at(m, i);
     if (wanted(t))
-      make_plan(&plans[n++], t, type);
+      make_plan(&plans[n++], t, type, panels);
   }
   return n;
 }
@@ -207,6 +258,7 @@ static int make_header(strbuf *h, plan *plans, size_t n, const model_files *m)
   strbuf values = STRBUF_INIT;
   uint64_t n_values, offset = 0;
   put_metadata(&values, m, &n_values);
+  put_panels(&values, plans, n, &n_values);
   put(h, GGUF_MAGIC, 4);
   put(h, 3, 4);
   put(h, n, 8);
@@ -232,12 +284,12 @@ static int make_header(strbuf *h, plan *plans, size_t n, const model_files *m)
   return code < 0 ? code : strbuf_check(h);
 }
 
-int gguf_write(const char *path, const model_files *m, tensor_type type)
+int gguf_write(const char *path, const model_files *m, tensor_type type, bool panels)
 {
   strbuf header = STRBUF_INIT;
   file_replacement r;
   plan *plans = calloc(model_files_tensors(m) + 1, sizeof *plans);
-  size_t n = plans ? make_plans(plans, m, type) : 0;
+  size_t n = plans ? make_plans(plans, m, type, panels) : 0;
   int code = plans ? make_header(&header, plans, n, m) : error_nomem();
   if (code == 0)
     code = file_replace_open(&r, path, 0666);

@@ -1,5 +1,7 @@
 #include "model/tensor.h"
 
+#include "model/panels.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,10 +122,9 @@ static void read_q8_0(float *out, const uint8_t *p, int64_t n)
   }
 }
 
-void tensor_read_f32(float *out, const tensor *t, int64_t first, int64_t n)
+static void read_numbers(float *out, tensor_type type, const uint8_t *p, int64_t n)
 {
-  const uint8_t *p = (const uint8_t *)t->data + (size_t)first * tensor_type_size(t->type);
-  switch (t->type) {
+  switch (type) {
   case TENSOR_F32: memcpy(out, p, (size_t)n * 4); break;
   case TENSOR_F16: read_f16(out, p, n); break;
   case TENSOR_BF16:
@@ -132,7 +133,7 @@ void tensor_read_f32(float *out, const tensor *t, int64_t first, int64_t n)
       memcpy(out + i, &bits, 4);
     }
     break;
-  case TENSOR_Q8_0: read_q8_0(out, (const uint8_t *)t->data + (size_t)(first / Q8_0_BLOCK) * Q8_0_BLOCK_BYTES, n); break;
+  case TENSOR_Q8_0: read_q8_0(out, p, n); break;
   case TENSOR_I64:
     for (int64_t i = 0, v; i < n; i++) {
       memcpy(&v, p + 8 * i, 8);
@@ -162,21 +163,35 @@ void tensor_read_f32(float *out, const tensor *t, int64_t first, int64_t n)
   }
 }
 
+/* Row by row, and of a row some numbers at a time. */
+static void read_panels(float *out, const tensor *t, int64_t first, int64_t n)
+{
+  enum { CHUNK = 256 };
+  uint8_t bytes[CHUNK * sizeof(float)];
+  const int64_t K = tensor_elements(t) / t->dims[0];
+  while (n > 0) {
+    int64_t k = first % K, count = K - k < n ? K - k : n;
+    count = count < CHUNK ? count : CHUNK;
+    panels_gather(bytes, t, first / K, k, count);
+    read_numbers(out, t->type, bytes, count);
+    out += count;
+    first += count;
+    n -= count;
+  }
+}
+
+void tensor_read_f32(float *out, const tensor *t, int64_t first, int64_t n)
+{
+  size_t before = t->type == TENSOR_Q8_0 ? (size_t)(first / Q8_0_BLOCK) * Q8_0_BLOCK_BYTES : (size_t)first * tensor_type_size(t->type);
+  if (t->panels)
+    read_panels(out, t, first, n);
+  else
+    read_numbers(out, t->type, (const uint8_t *)t->data + before, n);
+}
+
 void tensor_read_q8_0(uint8_t *out, const tensor *t, int64_t row)
 {
-  enum { PANEL = 16, SCALE = sizeof(uint16_t), GROUP = 4 };
-  const size_t blocks = (size_t)(tensor_elements(t) / t->dims[0] / Q8_0_BLOCK), bytes = blocks * Q8_0_BLOCK_BYTES;
-  if (!t->panels || row >= t->dims[0] / PANEL * PANEL) {
-    memcpy(out, (const uint8_t *)t->data + (size_t)row * bytes, bytes);
-    return;
-  }
-  const uint8_t *scale = (const uint8_t *)t->data + (size_t)(row / PANEL) * PANEL * bytes + (size_t)(row % PANEL) * SCALE;
-  const uint8_t *q = scale + (PANEL * blocks - (size_t)(row % PANEL)) * SCALE + (size_t)(row % PANEL) * GROUP;
-  for (size_t b = 0; b < blocks; b++, out += Q8_0_BLOCK_BYTES, scale += PANEL * SCALE) {
-    memcpy(out, scale, SCALE);
-    for (size_t g = 0; g < Q8_0_BLOCK / GROUP; g++, q += PANEL * GROUP)
-      memcpy(out + SCALE + g * GROUP, q, GROUP);
-  }
+  panels_gather(out, t, row, 0, tensor_elements(t) / t->dims[0]);
 }
 
 void q8_0_quantise(uint8_t *out, const float *x, size_t blocks)

@@ -12,7 +12,7 @@
 typedef enum tensor_type { TENSOR_F32, TENSOR_F16, TENSOR_BF16, TENSOR_Q8_0, TENSOR_I64, TENSOR_I32, TENSOR_U8, TENSOR_BOOL, TENSOR_F64, TENSOR_OTHER } tensor_type;
 
 /* Q8_0, as ggml defines it: blocks of 32 numbers along a row, each an IEEE half `d` (little endian) and 32 signed bytes q; the numbers are d * q. */
-enum { TENSOR_MAX_DIMS = 4, Q8_0_BLOCK = 32, Q8_0_BLOCK_BYTES = 34 };
+enum { TENSOR_MAX_DIMS = 4, TENSOR_PANEL = 16, Q8_0_BLOCK = 32, Q8_0_BLOCK_BYTES = 34 };
 #define TENSOR_MAX_ELEMENTS ((int64_t)1 << 40)
 
 /* A view into mapped (or embedded) bytes. Dimensions are in the hub's order: the last one varies fastest. Checked by the reader: the bytes are all inside the file,
@@ -22,8 +22,8 @@ enum { TENSOR_MAX_DIMS = 4, Q8_0_BLOCK = 32, Q8_0_BLOCK_BYTES = 34 };
  * in every other layer. dims and data are what the file holds ([N, K]); the flag says that the hub's tensor is the transpose. Who asks for a shape uses tensor_has_shape, which
  * takes the hub's; nn_linear_pack reads `source.transposed != weight->transposed`.
  *
- * `panels`: only in a GGUF made by `opis model convert`: an F32, F16 or Q8_0 tensor of two or more dimensions whose rows stand in panels of 16, as nn/ multiplies with them; the rows behind the
- * last whole panel stand as rows. A panel of F32 or F16 is [K, 16]; of Q8_0 the halves [K / 32, 16], then the bytes [K / 32, 8, 16, 4]: in every block 8 groups of 4 numbers of each row.
+ * `panels`: only in a GGUF made by `opis model convert`: an F32, F16 or Q8_0 tensor of two or more dimensions whose rows stand in panels of 16, as nn/ multiplies with them (model/panels.h); the
+ * rows behind the last whole panel stand as rows. tensor_read_f32 hides it from who reads rows or parts of them; who looks at data has to heed it.
  *
  * A Q8_0 tensor has its blocks along everything behind the first dimension taken as one row: [N, K, 1, 1] and [N, 3, 16, 16] hold N rows of K and 768 numbers. */
 typedef struct tensor {
@@ -47,7 +47,7 @@ bool tensor_has_shape(const tensor *t, int n_dims, const int64_t *dims);
 /* "[768, 3, 16, 16]", the hub's. Writes into s and returns it. */
 const char *tensor_shape_text(char s[96], const tensor *t);
 
-/* n elements from element `first` on, in the order of the file, widened to f32 (Q8_0: first and n are multiples of 32). Any type but TENSOR_OTHER, which reads as 0. */
+/* n elements from element `first` on, in the order of the rows, widened to f32 (Q8_0: first and n are multiples of 32). Any type but TENSOR_OTHER, which reads as 0. */
 void tensor_read_f32(float *out, const tensor *t, int64_t first, int64_t n);
 
 /* One row (of everything behind the first dimension) of a Q8_0 tensor: its blocks, 34 bytes each. */

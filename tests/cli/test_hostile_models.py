@@ -238,3 +238,35 @@ def test_a_gguf_that_lies_about_a_tensor(gguf, tmp_path, lie):
     GGUF_LIES[lie](data, a_matrix(gguf), 2)
     (tmp_path / "m.gguf").write_bytes(data)
     refused(tmp_path / "m.gguf")
+
+
+def panels(data):
+    """Where in a GGUF file the height of its panels stands, and where the list of what stands so: its type, its length, its first entry."""
+    height, tensors = (data.index(struct.pack("<Q", len(key)) + key) + 8 + len(key) + 4 for key in (b"opis.panels", b"opis.panels.tensors"))
+    return height, tensors
+
+
+def first_that_stands_in_rows(data, at):
+    n = struct.unpack_from("<Q", data, at + 4)[0]
+    return at + 12 + data[at + 12 : at + 12 + n].index(0)
+
+
+PANEL_LIES = {
+    "of another height": lambda d, height, at: struct.pack_into("<I", d, height, 8),
+    "of a huge height": lambda d, height, at: struct.pack_into("<I", d, height, (1 << 32) - 16),
+    "of no height": lambda d, height, at: struct.pack_into("<I", d, height, 0),
+    "nothing said of the height": lambda d, height, at: d.__setitem__(height - 5, ord("x")),
+    "nothing said of the tensors": lambda d, height, at: d.__setitem__(at - 5, ord("x")),
+    "fewer than there are tensors": lambda d, height, at: struct.pack_into("<Q", d, at + 4, struct.unpack_from("<Q", d, at + 4)[0] - 1),
+    "more than there are bytes": lambda d, height, at: struct.pack_into("<Q", d, at + 4, 1 << 62),
+    "of numbers": lambda d, height, at: struct.pack_into("<I", d, at, 0),
+    "of a vector": lambda d, height, at: d.__setitem__(first_that_stands_in_rows(d, at), 1),
+}
+
+
+@pytest.mark.parametrize("lie", sorted(PANEL_LIES))
+def test_a_gguf_that_lies_about_its_panels(gguf, tmp_path, lie):
+    data = bytearray(gguf)
+    PANEL_LIES[lie](data, *panels(gguf))
+    (tmp_path / "m.gguf").write_bytes(data)
+    refused(tmp_path / "m.gguf", "panels" if "bytes" not in lie else "GGUF")

@@ -38,7 +38,9 @@ def describe(model, pictures, *flags):
 
 def widened(path, folder):
     """The committed GGUF as the hub folder that it was made from, its weights widened to float32."""
-    reader = gguf.GGUFReader(path)
+    rows = folder / "rows.gguf"
+    subprocess.run([OPIS, "model", "convert", path, "-o", rows, "--layout", "rows"], check=True)
+    reader = gguf.GGUFReader(rows)
     for key, field in reader.fields.items():
         if key.startswith("opis.file."):
             (folder / key.removeprefix("opis.file.")).write_bytes(bytes(field.parts[-1]))
@@ -47,6 +49,7 @@ def widened(path, folder):
         w = torch.from_numpy(gguf.dequantize(t.data, t.tensor_type).copy())
         weights[t.name.removesuffix(".t")] = w.T.contiguous() if t.name.endswith(".t") else w
     safetensors.torch.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    rows.unlink()
     return folder
 
 
