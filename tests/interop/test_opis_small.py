@@ -117,3 +117,9 @@ def test_the_committed_file_widened(tmp_path):
     for path, o in zip(paths, describe(committed, paths)):
         rows, scores = referee(model, processor, path)
         assert [o["tokens"]] == rows and abs(o["score"] - float(scores[0])) <= 1e-4, (path.name, o["tokens"], rows)
+
+
+def test_the_committed_file_is_what_the_folder_gives(hub, tmp_path):
+    made = tmp_path / "opis-small.gguf"
+    subprocess.run([OPIS, "model", "convert", HUB, "-o", made, "--type", "q8_0"], check=True)
+    assert made.read_bytes() == (ROOT / "models" / "opis-small.gguf").read_bytes()
