@@ -29,6 +29,8 @@ int model_map_file(model_files *m, const uint8_t **data, size_t *size, const cha
     return code;
   }
   m->n_maps++;
+  if (map->map.data)
+    madvise((void *)(uintptr_t)map->map.data, map->map.size, MADV_HUGEPAGE); /* what has to be read yet comes in large pieces and on large pages; without such pages nothing is lost */
   *data = map->map.data;
   *size = map->map.size;
   return 0;
