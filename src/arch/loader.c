@@ -138,22 +138,41 @@ const tensor *loader_optional(loader *l, const char *format, ...)
   return find(l, false, 0, NULL, name);
 }
 
-static const float *vector(loader *l, int64_t n, const char *name)
+static const tensor *table(loader *l, int64_t n, const char *name)
 {
   const tensor *t = find(l, true, 0, NULL, name);
-  if (!t)
-    return NULL;
-  if (tensor_elements(t) != n) {
+  if (t && tensor_elements(t) != n) {
     fail(l, error_set(OPIS_EFORMAT, "%s: %s has %lld elements, not %lld", model_files_name(l->files), name, (long long)tensor_elements(t), (long long)n));
     return NULL;
   }
+  if (t)
+    note(l, t);
+  return t;
+}
+
+const tensor *loader_table(loader *l, int64_t n, const char *format, ...)
+{
+  char name[NAME];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(name, sizeof name, format, args);
+  va_end(args);
+  return table(l, n, name);
+}
+
+static const float *vector(loader *l, int64_t n, const char *name)
+{
+  const tensor *t = table(l, n, name);
+  if (!t)
+    return NULL;
+  if (t->type == TENSOR_F32 && !t->panels && (uintptr_t)t->data % ARENA_ALIGN == 0)
+    return t->data;
   float *v = arena_alloc(l->memory, (size_t)n * sizeof *v);
   if (!v) {
     fail(l, OPIS_ENOMEM);
     return NULL;
   }
   tensor_read_f32(v, t, 0, n);
-  note(l, t);
   return v;
 }
 

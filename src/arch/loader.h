@@ -31,8 +31,11 @@ nn_activation loader_activation(loader *l, const json_t *config, const char *key
 const tensor *loader_tensor(loader *l, int n_dims, const int64_t *dims, const char *format, ...) __attribute__((format(printf, 4, 5)));
 const tensor *loader_optional(loader *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* n floats of a tensor, NULL on a failure. */
+/* n floats of a tensor, NULL on a failure: the mapped file's own where they stand there as they are wanted. */
 const float *loader_vector(loader *l, int64_t n, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A tensor of n elements that is looked up where the file has it, row by row. */
+const tensor *loader_table(loader *l, int64_t n, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* A stack of linear layers of one K: `parts` names joined by '|' below a prefix ("query|key|value"), each NAME.weight [N, K] (conv1d: [K, N]) and NAME.bias [N] where there is one.
  * bias_needed: 1 it must be there, 0 it must not be used, -1 as the file has it. */

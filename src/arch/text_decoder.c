@@ -78,7 +78,7 @@ void text_decoder_gpt2(loader *l, text_decoder *d, const json_t *config, const c
   d->encoder_hidden = encoder_hidden;
   bool tied = loader_flag(l, config, "tie_word_embeddings", true);
   d->words = words(l, d, table, head, tied);
-  d->position = loader_vector(l, (int64_t)d->positions * h, "%swpe.weight", body);
+  d->position = loader_table(l, (int64_t)d->positions * h, "%swpe.weight", body);
   for (int i = 0; i < d->layers && l->code == 0; i++)
     gpt2_block(l, d, &d->blocks[i], body, i, eps);
   d->final_norm = loader_norm(l, h, eps, "%sln_f", body);
@@ -131,7 +131,7 @@ static void bert(loader *l, text_decoder *d, const json_t *config, const bert_us
   d->encoder_hidden = encoder_hidden ? encoder_hidden : (int)h;
   snprintf(table, sizeof table, "%sembeddings.word_embeddings.weight", prefix);
   d->words = words(l, d, table, usual->head, loader_flag(l, config, "tie_word_embeddings", usual->tied));
-  d->position = loader_vector(l, (int64_t)d->positions * h, "%sembeddings.position_embeddings.weight", prefix);
+  d->position = loader_table(l, (int64_t)d->positions * h, "%sembeddings.position_embeddings.weight", prefix);
   d->embedding_norm = loader_norm(l, h, eps, "%sembeddings.LayerNorm", prefix);
   for (int i = 0; i < d->layers && l->code == 0; i++)
     bert_block(l, d, &d->blocks[i], prefix, i, eps, encoder_hidden);

@@ -11,7 +11,7 @@ typedef struct text_decoder {
   int encoder_hidden;           /* width of what the cross-attention sees */
   bool prefix;                  /* GIT: the picture's tokens stand before the text in the same attention, instead of cross-attention */
   const tensor *words;          /* [vocab, hidden], looked up row by row */
-  const float *position;        /* [positions, hidden] */
+  const tensor *position;       /* [positions, hidden], likewise */
   norm embedding_norm, final_norm;
   block *blocks;
   nn_linear *transform; /* BERT's head: dense, activation, norm; NULL: none */

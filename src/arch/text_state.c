@@ -199,13 +199,17 @@ static void reorder(text_state *s, const int32_t *source, size_t live)
 static void embed(const text_state *s, nn_context *c, float *x, const int32_t *tokens, size_t rows)
 {
   const text_decoder *d = s->d;
+  enum { PART = 256 };
+  float position[PART];
   size_t h = (size_t)d->o.hidden;
-  const float *position = d->position + s->place * h;
-  for (size_t b = 0; b < rows; b++) {
-    float *to = x + b * h;
-    tensor_read_f32(to, d->words, (int64_t)tokens[b] * (int64_t)h, (int64_t)h);
-    for (size_t i = 0; i < h; i++)
-      to[i] += position[i];
+  for (size_t b = 0; b < rows; b++)
+    tensor_read_f32(x + b * h, d->words, (int64_t)tokens[b] * (int64_t)h, (int64_t)h);
+  for (size_t i = 0; i < h; i += PART) {
+    size_t n = h - i < PART ? h - i : PART;
+    tensor_read_f32(position, d->position, (int64_t)(s->place * h + i), (int64_t)n);
+    for (size_t b = 0; b < rows; b++)
+      for (size_t k = 0; k < n; k++)
+        x[b * h + i + k] += position[k];
   }
   if (d->embedding_norm.gain)
     nn_layer_norm(c, x, h, x, h, rows, h, d->embedding_norm.gain, d->embedding_norm.bias, d->embedding_norm.eps);
