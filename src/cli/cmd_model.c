@@ -99,11 +99,9 @@ static void print_settings(const model_files *m)
 }
 
 /* "license: apache-2.0" in the front matter of a card, between two lines of dashes; else the embedded model's own words. */
-static void print_licence(const model_files *m)
+static void print_licence(const char *card)
 {
-  const char *card = model_files_text(m, "README.md", NULL), *at = NULL;
-  if (!card)
-    return;
+  const char *at = NULL;
   const char *end = strncmp(card, "---", 3) == 0 ? strstr(card + 3, "\n---") : NULL;
   if (end && (at = strstr(card, "\nlicense:")) != NULL && at < end)
     at += strlen("\nlicense:");
@@ -156,7 +154,12 @@ static int run_info(const cli_command *self, int argc, char **argv)
   printf("computes in: %s\nprompt:      %s\nsha256:      %s\n", opis_model_precision(model) == OPIS_PRECISION_Q8 ? "q8" : "f32",
     opis_model_takes_prompt(model) ? "taken" : "none taken", opis_model_sha256(model));
   print_settings(files);
-  print_licence(files);
+  size_t size;
+  const char *text = model_files_text(files, "README.md", &size);
+  char *card = text ? strndup(text, size) : NULL;
+  if (card)
+    print_licence(card);
+  free(card);
   opis_model_free(model);
   model_files_close(files);
   return CLI_OK;

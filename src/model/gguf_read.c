@@ -4,6 +4,7 @@
 #include "model/model_source.h"
 #include "model/panels.h"
 #include "util/error.h"
+#include "util/strbuf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,8 @@ typedef struct layout {
   uint64_t panel;           /* rows of a panel; 0: there are none */
   const uint8_t *in_panels; /* [n_in_panels], 0 or 1 for each tensor; NULL: none is */
   uint64_t n_in_panels;
+  const char *architecture; /* for the error about a file of another program; no C string */
+  int architecture_length;
 } layout;
 
 static void skip_items(cursor *c, uint64_t type, uint64_t n)
@@ -108,24 +111,35 @@ static int check_layout(const layout *l, uint64_t n_tensors, const char *file)
   return 0;
 }
 
-static int read_metadata(cursor *c, json_t *strings, uint64_t n, layout *l, const char *file)
+/* A text of the hub folder that the file was made from stays where it is. */
+static int read_string(cursor *c, model_files *m, layout *l, const char *key, size_t key_length, const char *file)
+{
+  static const char prefix[] = "opis.file.";
+  const size_t skipped = sizeof prefix - 1;
+  size_t length;
+  const char *s = string(c, &length);
+  if (is_key(key, key_length, "general.architecture")) {
+    l->architecture = s;
+    l->architecture_length = length < 40 ? (int)length : 40;
+  }
+  if (c->bad || key_length < skipped || memcmp(key, prefix, skipped) != 0)
+    return 0;
+  for (const char *const *name = model_text_files; *name; name++)
+    if (is_key(key + skipped, key_length - skipped, *name))
+      return utf8_valid(s, length) ? model_refer_text(m, *name, s, length) : error_set(OPIS_EFORMAT, "%s: %s in it is no UTF-8", file, *name);
+  return 0;
+}
+
+static int read_metadata(cursor *c, model_files *m, uint64_t n, layout *l, const char *file)
 {
   for (uint64_t i = 0; i < n && !c->bad; i++) {
-    size_t key_length, length;
+    size_t key_length;
     const char *key = string(c, &key_length);
     uint64_t type = number(c, 4);
     if (type == VALUE_STRING) {
-      const char *s = string(c, &length);
-      json_t *value = json_stringn(s, length); /* NULL when it is no UTF-8 */
-      char name[256];
-      if (c->bad || key_length >= sizeof name || !value) {
-        json_decref(value);
-        return error_set(OPIS_EFORMAT, "%s: broken GGUF metadata, or text in it that is no UTF-8", file);
-      }
-      memcpy(name, key, key_length);
-      name[key_length] = '\0';
-      if (json_object_set_new(strings, name, value) != 0)
-        return error_set(OPIS_EFORMAT, "%s: metadata with a key that is no UTF-8", file);
+      int code = read_string(c, m, l, key, key_length, file);
+      if (code < 0)
+        return code;
     } else if (type == VALUE_ARRAY)
       read_array(c, l, key, key_length);
     else if (type == VALUE_U32 && is_key(key, key_length, "general.alignment"))
@@ -232,25 +246,13 @@ static int add_tensors(model_files *m, info *list, uint64_t n, const uint8_t *da
   return 0;
 }
 
-/* Texts of the hub folder that it was made from. */
-static int add_texts(model_files *m, const json_t *strings, const char *file)
+/* Whether it is one of ours, of a model that is supported. */
+static int judge(model_files *m, const layout *l, const char *file)
 {
-  for (const char *const *name = model_text_files; *name; name++) {
-    char key[64];
-    snprintf(key, sizeof key, "opis.file.%s", *name);
-    const json_t *value = json_object_get(strings, key);
-    int code = value ? model_add_text(m, *name, json_string_value(value), json_string_length(value)) : 0;
-    if (code < 0)
-      return code;
-  }
-  const char *kind = json_string_value(json_object_get(strings, "general.architecture"));
   if (!model_files_text(m, "config.json", NULL))
-    return error_set(
-      OPIS_EUNSUPPORTED, "%s: a GGUF of another program%s%.40s; opis reads those made by 'opis model convert'", file, kind ? ", of the architecture " : "", kind ? kind : "");
-  int judged = model_judge(m);
-  if (judged < 0)
-    return judged;
-  return 0;
+    return error_set(OPIS_EUNSUPPORTED, "%s: a GGUF of another program%s%.*s; opis reads those made by 'opis model convert'", file, l->architecture ? ", of the architecture " : "",
+      l->architecture_length, l->architecture ? l->architecture : "");
+  return model_judge(m);
 }
 
 int gguf_file_read(model_files *m, const uint8_t *bytes, size_t size, const char *file)
@@ -264,13 +266,12 @@ int gguf_file_read(model_files *m, const uint8_t *bytes, size_t size, const char
     return error_set(OPIS_EUNSUPPORTED, "%s: GGUF version %llu; opis reads 2 and 3", file, (unsigned long long)version);
   if (n_tensors > MAX_ITEMS || n_values > MAX_ITEMS || n_tensors > size / 24 || n_values > size / 12)
     return error_set(OPIS_EFORMAT, "%s: counts that do not fit into the file", file);
-  json_t *strings = json_object();
   info *list = calloc((size_t)n_tensors + 1, sizeof *list);
-  int code = strings && list ? read_metadata(&c, strings, n_values, &l, file) : error_nomem();
+  int code = list ? read_metadata(&c, m, n_values, &l, file) : error_nomem();
   if (code == 0)
     code = check_layout(&l, n_tensors, file);
   if (code == 0)
-    code = add_texts(m, strings, file); /* before the tensors: those of other programs may be of types that are not known here */
+    code = judge(m, &l, file); /* before the tensors: those of other programs may be of types that are not known here */
   for (uint64_t i = 0; i < n_tensors && code == 0; i++) {
     code = read_info(&c, &list[i], file);
     list[i].panels = l.in_panels && l.in_panels[i];
@@ -286,6 +287,5 @@ int gguf_file_read(model_files *m, const uint8_t *bytes, size_t size, const char
     code = tensor_table_index(&m->tensors, file);
   m->format = "gguf";
   free(list);
-  json_decref(strings);
   return code;
 }

@@ -30,25 +30,29 @@ int model_map_file(model_files *m, const uint8_t **data, size_t *size, const cha
   }
   m->n_maps++;
   if (map->map.data)
-    madvise((void *)(uintptr_t)map->map.data, map->map.size, MADV_HUGEPAGE); /* what has to be read yet comes in large pieces and on large pages; without such pages nothing is lost */
+    madvise(
+      (void *)(uintptr_t)map->map.data, map->map.size, MADV_HUGEPAGE); /* what has to be read yet comes in large pieces and on large pages; without such pages nothing is lost */
   *data = map->map.data;
   *size = map->map.size;
   return 0;
 }
 
+int model_refer_text(model_files *m, const char *file, const char *bytes, size_t size)
+{
+  size_t i = 0;
+  while (i < m->n_texts && strcmp(m->texts[i].file, file) != 0)
+    i++;
+  if (i == MODEL_MAX_TEXTS)
+    return error_set(OPIS_EFORMAT, "%s: more than %d files inside", m->path ? m->path : m->name, MODEL_MAX_TEXTS);
+  m->texts[i] = (model_text){file, bytes, size};
+  m->n_texts += i == m->n_texts;
+  return 0;
+}
+
 int model_add_text(model_files *m, const char *file, const char *bytes, size_t size)
 {
-  if (m->n_texts == MODEL_MAX_TEXTS)
-    return error_set(OPIS_EFORMAT, "%s: more than %d files inside", m->path ? m->path : m->name, MODEL_MAX_TEXTS);
-  model_text *t = &m->texts[m->n_texts];
-  char *copy = arena_strndup(&m->memory, bytes ? bytes : "", size);
-  t->file = arena_strdup(&m->memory, file);
-  if (!copy || !t->file)
-    return OPIS_ENOMEM;
-  t->bytes = copy;
-  t->size = size;
-  m->n_texts++;
-  return 0;
+  char *copy = arena_strndup(&m->memory, bytes, size);
+  return copy ? model_refer_text(m, file, copy, size) : OPIS_ENOMEM;
 }
 
 static int parse_document(model_files *m, json_t **out, const char *file)

@@ -31,8 +31,8 @@ const json_t *model_files_tokenizer_config(const model_files *m);    /* tokenize
 const json_t *model_files_special_tokens_map(const model_files *m);  /* special_tokens_map.json */
 const json_t *model_files_added_tokens(const model_files *m);        /* added_tokens.json */
 
-/* Raw text of a file of the folder ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE", …), NULL when there is none. Borrowed; a NUL stands behind
- * the last byte, which *size (may be NULL) does not count. */
+/* Raw text of a file of the folder ("tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE", …), NULL when there is none. Borrowed, and no C string: *size
+ * (may be NULL) tells where it ends. */
 const char *model_files_text(const model_files *m, const char *file, size_t *size);
 
 /* Tensors by the hub's name. */

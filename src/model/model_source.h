@@ -7,8 +7,8 @@
 #include "util/file.h"
 
 typedef struct model_text {
-  const char *file;  /* "vocab.json" */
-  const char *bytes; /* ends with NUL behind the last byte */
+  const char *file; /* "vocab.json", of model_text_files */
+  const char *bytes;
   size_t size;
 } model_text;
 
@@ -35,8 +35,9 @@ extern const char *const model_text_files[];
 
 /* Maps a file and keeps it; the bytes stay until model_files_close. */
 int model_map_file(model_files *m, const uint8_t **data, size_t *size, const char *path);
-/* Keeps a copy of a text. */
+/* Keeps a text, `file` of model_text_files: a copy of it, or where it is, in a mapped file or the program. A second one of that name replaces the first. */
 int model_add_text(model_files *m, const char *file, const char *bytes, size_t size);
+int model_refer_text(model_files *m, const char *file, const char *bytes, size_t size);
 
 /* When the texts are there: parses config.json and asks whether its model is supported. */
 int model_judge(model_files *m);

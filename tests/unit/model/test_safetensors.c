@@ -121,7 +121,7 @@ static void opens_a_hub_folder(void **state)
   size_t size;
   const char *vocabulary = model_files_text(m, "vocab.json", &size);
   assert_non_null(vocabulary);
-  assert_int_equal(strlen(vocabulary), size);
+  assert_int_equal(vocabulary[size - 1], '}');
   assert_null(model_files_text(m, "vocab.txt", &size));
   assert_true(model_files_tensors(m) > 20);
   assert_null(model_files_tensor_at(m, model_files_tensors(m)));
