@@ -4,6 +4,7 @@
 #include "arch/text_decoder.h"
 
 #include "util/error.h"
+#include "util/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,12 +98,9 @@ static float *pass_reserve(text_state *s, size_t rows, size_t more)
     free(s->pass);
     s->pass = NULL;
     s->pass_floats = 0;
-    void *memory = NULL;
-    if (posix_memalign(&memory, 64, need * sizeof *s->pass) != 0) {
-      error_nomem();
+    s->pass = memory_large(need * sizeof *s->pass);
+    if (!s->pass)
       return NULL;
-    }
-    s->pass = memory;
     s->pass_floats = need;
   }
   return s->pass;
@@ -112,13 +110,11 @@ static int reserve(text_state *s)
 {
   size_t need = layout(s, NULL);
   if (need > s->capacity) {
-    void *memory = NULL;
     free(s->memory);
-    s->memory = NULL;
     s->capacity = 0;
-    if (posix_memalign(&memory, 64, need) != 0)
-      return error_nomem();
-    s->memory = memory;
+    s->memory = memory_large(need);
+    if (!s->memory)
+      return OPIS_ENOMEM;
     s->capacity = need;
   }
   layout(s, s->memory);

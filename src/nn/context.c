@@ -1,6 +1,7 @@
 #include "nn/context.h"
 
 #include "util/error.h"
+#include "util/memory.h"
 
 #include <stdlib.h>
 
@@ -46,9 +47,9 @@ nn_work nn_context_work(const nn_context *c)
 static void *at_least(nn_context *c, nn_memory *m, size_t size)
 {
   if (size > m->size) {
-    void *larger = NULL;
     size = (size + 4095) / 4096 * 4096;
-    if (posix_memalign(&larger, ARENA_ALIGN, size) != 0) {
+    void *larger = memory_large(size);
+    if (!larger) {
       c->failed = true;
       return NULL;
     }

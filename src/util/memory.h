@@ -1,0 +1,11 @@
+/* Memory for large arrays. */
+#ifndef UTIL_MEMORY_H
+#define UTIL_MEMORY_H
+
+#include <stddef.h>
+
+/* size bytes on a cache line, not cleared; from some megabytes on, on large pages where the system has them, which are there at once where small ones come one by one, a microsecond each. free() gives
+ * them back. NULL (and the thread's error message) when there is no memory. */
+void *memory_large(size_t size);
+
+#endif
