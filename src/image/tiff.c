@@ -1,13 +1,37 @@
 /* TIFF by libtiff, the first page. Grey, palettes, RGB, CMYK and CIE L*a*b* are read sample by sample and become RGB as with Pillow (alpha dropped, of 16 bits the high byte);
- * the rest (YCbCr, old JPEG, ...) takes libtiff's own conversion to RGBA. */
+ * the rest (YCbCr, old JPEG, ...) takes libtiff's own conversion to RGBA.
+ *
+ * The library is opened when the first such picture comes: it brings seven others with it, C++'s among them, and finding their symbols took a third of the time of a program that does nothing. */
 #include "image/image.h"
 
 #include "util/error.h"
 
+#include <dlfcn.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tiffio.h>
+
+#define TIFF_FUNCTIONS(X)                                                                                                                                                          \
+  X(OpenOptionsAlloc)                                                                                                                                                              \
+  X(OpenOptionsFree) X(OpenOptionsSetErrorHandlerExtR) X(OpenOptionsSetWarningHandlerExtR) X(ClientOpenExt) X(Close) X(GetField) X(GetFieldDefaulted) X(IsTiled) X(TileSize)       \
+    X(TileRowSize) X(ScanlineSize) X(ReadScanline) X(ReadTile) X(RGBAImageOK) X(ReadRGBAImageOriented)
+static struct {
+#define MEMBER(name) __typeof__(TIFF##name) *name;
+  TIFF_FUNCTIONS(MEMBER)
+#undef MEMBER
+  bool there;
+} tiff; /* written once, under pthread_once */
+
+static void open_library(void)
+{
+  void *library = dlopen("libtiff.so.6", RTLD_NOW | RTLD_LOCAL);
+  tiff.there = library != NULL;
+#define FIND(name) tiff.there = tiff.there && (tiff.name = (__typeof__(tiff.name))dlsym(library, "TIFF" #name)) != NULL;
+  TIFF_FUNCTIONS(FIND)
+#undef FIND
+}
 
 typedef struct source {
   const uint8_t *bytes;
@@ -76,7 +100,7 @@ static int truncated(void)
 static bool read_palette(page *p, TIFF *t)
 {
   uint16_t *map[3];
-  if (p->bits > 8 || !TIFFGetField(t, TIFFTAG_COLORMAP, &map[0], &map[1], &map[2]))
+  if (p->bits > 8 || !tiff.GetField(t, TIFFTAG_COLORMAP, &map[0], &map[1], &map[2]))
     return false;
   int shift = 0;
   for (int c = 0; c < 3; c++)
@@ -93,14 +117,14 @@ static bool read_palette(page *p, TIFF *t)
 static bool describe_page(page *p, TIFF *t)
 {
   uint16_t format = SAMPLEFORMAT_UINT, extras = 0, compression = COMPRESSION_NONE, *kinds = NULL;
-  TIFFGetFieldDefaulted(t, TIFFTAG_BITSPERSAMPLE, &p->bits);
-  TIFFGetFieldDefaulted(t, TIFFTAG_SAMPLESPERPIXEL, &p->samples);
-  TIFFGetFieldDefaulted(t, TIFFTAG_PLANARCONFIG, &p->planar);
-  TIFFGetFieldDefaulted(t, TIFFTAG_SAMPLEFORMAT, &format);
-  TIFFGetFieldDefaulted(t, TIFFTAG_COMPRESSION, &compression);
-  if (!TIFFGetField(t, TIFFTAG_PHOTOMETRIC, &p->photometric))
+  tiff.GetFieldDefaulted(t, TIFFTAG_BITSPERSAMPLE, &p->bits);
+  tiff.GetFieldDefaulted(t, TIFFTAG_SAMPLESPERPIXEL, &p->samples);
+  tiff.GetFieldDefaulted(t, TIFFTAG_PLANARCONFIG, &p->planar);
+  tiff.GetFieldDefaulted(t, TIFFTAG_SAMPLEFORMAT, &format);
+  tiff.GetFieldDefaulted(t, TIFFTAG_COMPRESSION, &compression);
+  if (!tiff.GetField(t, TIFFTAG_PHOTOMETRIC, &p->photometric))
     return false;
-  if (TIFFGetField(t, TIFFTAG_EXTRASAMPLES, &extras, &kinds) && extras && p->samples > 3)
+  if (tiff.GetField(t, TIFFTAG_EXTRASAMPLES, &extras, &kinds) && extras && p->samples > 3)
     p->alpha = kinds[0];
   bool whole = p->bits == 8 || p->bits == 16, small = p->bits == 1 || p->bits == 2 || p->bits == 4;
   if ((format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID) || compression == COMPRESSION_OJPEG || p->samples > 8 || !(whole || (small && p->samples == 1)))
@@ -200,7 +224,7 @@ static int read_strips(const page *p, opis_image *image, TIFF *t, uint8_t *line,
   const uint16_t n_planes = planes_read(p, planes);
   for (uint16_t c = 0; c < n_planes; c++)
     for (uint32_t y = 0; y < p->height; y++) {
-      if (TIFFReadScanline(t, line, y, c) < 0)
+      if (tiff.ReadScanline(t, line, y, c) < 0)
         return truncated();
       if (planes)
         gather(p, planes + y * width * 4, line, width, c);
@@ -217,14 +241,14 @@ static int read_tiles(const page *p, opis_image *image, TIFF *t, uint8_t *tile, 
   uint32_t w = 0, h = 0;
   page joined = *p;
   joined.bits = 8;
-  TIFFGetField(t, TIFFTAG_TILEWIDTH, &w);
-  TIFFGetField(t, TIFFTAG_TILELENGTH, &h);
-  size_t row = (size_t)TIFFTileRowSize(t), width = p->width;
+  tiff.GetField(t, TIFFTAG_TILEWIDTH, &w);
+  tiff.GetField(t, TIFFTAG_TILELENGTH, &h);
+  size_t row = (size_t)tiff.TileRowSize(t), width = p->width;
   const uint16_t n_planes = planes_read(p, planes);
   for (uint16_t c = 0; c < n_planes; c++)
     for (uint64_t y = 0; y < p->height; y += h)
       for (uint64_t x = 0; x < p->width; x += w) {
-        if (TIFFReadTile(t, tile, (uint32_t)x, (uint32_t)y, 0, c) < 0)
+        if (tiff.ReadTile(t, tile, (uint32_t)x, (uint32_t)y, 0, c) < 0)
           return truncated();
         size_t n = p->width - x < w ? (size_t)(p->width - x) : w, rows = p->height - y < h ? (size_t)(p->height - y) : h;
         for (size_t i = 0; i < rows; i++)
@@ -240,8 +264,8 @@ static int read_tiles(const page *p, opis_image *image, TIFF *t, uint8_t *tile, 
 
 static int read_samples(const page *p, opis_image *image, TIFF *t, const image_limits *limits)
 {
-  bool tiled = TIFFIsTiled(t), planar = p->planar == PLANARCONFIG_SEPARATE && p->samples > 1;
-  tmsize_t size = tiled ? TIFFTileSize(t) : TIFFScanlineSize(t);
+  bool tiled = tiff.IsTiled(t), planar = p->planar == PLANARCONFIG_SEPARATE && p->samples > 1;
+  tmsize_t size = tiled ? tiff.TileSize(t) : tiff.ScanlineSize(t);
   if (size <= 0)
     return truncated();
   if ((uint64_t)size > limits->max_pixels * 16)
@@ -257,14 +281,14 @@ static int read_samples(const page *p, opis_image *image, TIFF *t, const image_l
 static int read_rgba(opis_image *image, TIFF *t, uint16_t turned)
 {
   char why[1024] = "";
-  if (!TIFFRGBAImageOK(t, why))
+  if (!tiff.RGBAImageOK(t, why))
     return error_set(OPIS_EUNSUPPORTED, "TIFF: %s", why);
   size_t n = (size_t)image->width * (size_t)image->height;
   uint32_t *raster = malloc(n * sizeof *raster);
   if (!raster)
     return error_nomem();
   /* As it is stored (the orientation asked for is the file's own), stopping at the first error. */
-  if (!TIFFReadRGBAImageOriented(t, (uint32_t)image->width, (uint32_t)image->height, raster, turned, 1)) {
+  if (!tiff.ReadRGBAImageOriented(t, (uint32_t)image->width, (uint32_t)image->height, raster, turned, 1)) {
     free(raster);
     return truncated();
   }
@@ -281,9 +305,9 @@ static int read_page(opis_image **out, int *orientation, TIFF *t, const image_li
 {
   page p = {0};
   uint16_t turned = 1;
-  TIFFGetField(t, TIFFTAG_IMAGEWIDTH, &p.width);
-  TIFFGetField(t, TIFFTAG_IMAGELENGTH, &p.height);
-  TIFFGetFieldDefaulted(t, TIFFTAG_ORIENTATION, &turned);
+  tiff.GetField(t, TIFFTAG_IMAGEWIDTH, &p.width);
+  tiff.GetField(t, TIFFTAG_IMAGELENGTH, &p.height);
+  tiff.GetFieldDefaulted(t, TIFFTAG_ORIENTATION, &turned);
   int code = image_new(out, p.width, p.height, limits);
   if (code < 0)
     return code;
@@ -293,18 +317,22 @@ static int read_page(opis_image **out, int *orientation, TIFF *t, const image_li
 
 int image_load_tiff(opis_image **out, int *orientation, const uint8_t *bytes, size_t size, const image_limits *limits)
 {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
   source s = {bytes, size, 0};
-  TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+  pthread_once(&once, open_library);
+  if (!tiff.there)
+    return error_set(OPIS_EUNSUPPORTED, "TIFF needs libtiff: install the package libtiff6");
+  TIFFOpenOptions *options = tiff.OpenOptionsAlloc();
   if (!options)
     return error_nomem();
-  TIFFOpenOptionsSetErrorHandlerExtR(options, on_message, NULL); /* this picture's only; words on stderr are not a library's business */
-  TIFFOpenOptionsSetWarningHandlerExtR(options, on_message, NULL);
-  TIFF *t = TIFFClientOpenExt("picture", "rm", &s, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
-  TIFFOpenOptionsFree(options);
+  tiff.OpenOptionsSetErrorHandlerExtR(options, on_message, NULL); /* this picture's only; words on stderr are not a library's business */
+  tiff.OpenOptionsSetWarningHandlerExtR(options, on_message, NULL);
+  TIFF *t = tiff.ClientOpenExt("picture", "rm", &s, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
+  tiff.OpenOptionsFree(options);
   if (!t)
     return error_set(OPIS_EFORMAT, "broken TIFF: the header cannot be read");
   int code = read_page(out, orientation, t, limits);
-  TIFFClose(t);
+  tiff.Close(t);
   if (code < 0) {
     opis_image_free(*out);
     *out = NULL;

@@ -505,13 +505,14 @@ def test_devices_and_pipes_are_written_in_place(photos, tmp_path):
     assert p.wait(60) == 0 and pipe.is_fifo()
 
 
-def test_heif_without_its_library(tmp_path):
+@pytest.mark.parametrize("library,package,names", [("libheif.so.1", "libheif1", ["picture.heic", "picture.avif"]), ("libtiff.so.6", "libtiff6", ["lzw.tiff"])])
+def test_without_the_library_of_a_kind_of_pictures(library, package, names, tmp_path):
     """The library is opened when the first such picture comes; without it the error names the package."""
-    blocked = tmp_path / "libheif.so.1"
+    blocked = tmp_path / library
     blocked.write_text("no library")
-    for name in ("picture.heic", "picture.avif"):
+    for name in names:
         r = run("describe", PICTURES / name, PICTURES / "cat.jpg", env={"LD_LIBRARY_PATH": str(tmp_path)})
-        assert r.status == 1 and "libheif1" in r.err and WORDS["cat.jpg"] in r.out
+        assert r.status == 1 and package in r.err and WORDS["cat.jpg"] in r.out
 
 
 def test_progress_tells_rate_and_time_left(tmp_path):
