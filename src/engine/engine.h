@@ -58,6 +58,7 @@ struct opis_model {
   char sha256[65];
 };
 
+/* Between take and give the model's threads stay awake. */
 int session_take(session **out, opis_model *model);
 void session_give(opis_model *model, session *s);
 void session_free(session *s);

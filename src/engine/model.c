@@ -165,21 +165,23 @@ int session_take(session **out, opis_model *m)
   if (s)
     m->idle = s->next;
   pthread_mutex_unlock(&m->lock);
-  *out = s;
-  if (s)
-    return 0;
-  s = calloc(1, sizeof *s);
-  int code = s ? nn_context_new(&s->nn, m->threads) : error_nomem();
+  int code = 0;
+  if (!s) {
+    s = calloc(1, sizeof *s);
+    code = s ? nn_context_new(&s->nn, m->threads) : error_nomem();
+  }
   if (code < 0) {
     session_free(s);
-    return code;
-  }
+    s = NULL;
+  } else
+    pool_expect(m->threads);
   *out = s;
-  return 0;
+  return code;
 }
 
 void session_give(opis_model *m, session *s)
 {
+  pool_rest(m->threads);
   if (nn_context_check(s->nn) < 0) { /* one that ran out of memory is not used again */
     session_free(s);
     return;

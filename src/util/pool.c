@@ -1,34 +1,48 @@
 #include "util/pool.h"
 
+#include "util/clock.h"
 #include "util/error.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
-enum { SPINS = 2000 }; /* about 20 to 50 microseconds of pauses */
+/* Seconds that a thread waits awake: a worker for the next loop, by itself and while work is expected; and a caller for workers that are still in their last piece. */
+static const double BRIEFLY = 50e-6, EXPECTING = 1e-3;
+
+/* The state of the loop that runs, in one word, so that a worker joins it or finds it closed in one step: how many workers are inside, whether more may join, and the number of the loop. */
+enum { INSIDE = 0xffff, OPEN = 1 << 16, STOP = 1 << 17, LOOP_SHIFT = 32 };
+
+typedef struct member {
+  pool *p;
+  int thread; /* 1.. */
+  pthread_t id;
+  /* guarded by the pool's lock */
+  bool asleep, placed;
+  bool knows_own;
+  cpu_set_t own; /* the processors that it may use, as they were when it went to sleep */
+} member;
 
 struct pool {
-  int threads;          /* workers + 1 */
-  pthread_t *workers;   /* [threads - 1] */
+  int threads;      /* workers + 1 */
+  member *workers;  /* [threads - 1] */
+  atomic_int hopes; /* pool_expect without its pool_rest */
+  atomic_int sleepers;
+  atomic_bool caller_sleeps;
   pthread_mutex_t busy; /* held by the caller whose loop runs */
   pthread_mutex_t lock; /* guards sleeping and waking */
   pthread_cond_t wake, done;
-  atomic_uint generation; /* grows by one with every loop, and at the end */
-  atomic_int working;     /* workers that have not yet left the present loop */
-  bool stop;
-  /* the present loop */
+  unsigned nudges; /* grows when sleepers are to look again; guarded by lock */
+  /* The present loop, on a cache line of its own. What is not atomic is written only while the loop is closed and nobody is inside. */
+  _Alignas(64) atomic_uint_fast64_t state;
+  atomic_size_t next;
   void (*work)(void *, size_t, size_t, int);
   void *user;
   size_t n, piece;
-  atomic_size_t next;
 };
-
-typedef struct start {
-  pool *p;
-  int thread;
-} start;
 
 static inline void pause_briefly(void)
 {
@@ -39,37 +53,78 @@ static inline void pause_briefly(void)
 #endif
 }
 
-static void run_pieces(pool *p, int thread)
+/* A wait that stays awake: asks the clock now and then, and lets others have the processor, among them perhaps whoever is waited for. */
+typedef struct vigil {
+  double began;
+  unsigned turns;
+} vigil;
+
+/* False when `seconds` are over. */
+static bool vigil_keep(vigil *v, double seconds)
 {
-  for (;;) {
-    size_t begin = atomic_fetch_add_explicit(&p->next, p->piece, memory_order_relaxed);
-    if (begin >= p->n)
-      return;
-    size_t end = p->n - begin < p->piece ? p->n : begin + p->piece;
-    p->work(p->user, begin, end, thread);
-  }
+  enum { TURNS = 32, TURNS_ALONE = 256 }; /* a turn takes some 10 to 50 nanoseconds */
+  pause_briefly();
+  if (++v->turns % TURNS != 0)
+    return true;
+  double now = clock_seconds();
+  if (v->began <= 0)
+    v->began = now;
+  if (v->turns % TURNS_ALONE == 0)
+    sched_yield();
+  return now - v->began < seconds;
+}
+
+static void run_pieces(pool *p, size_t begin, int thread)
+{
+  const size_t n = p->n, piece = p->piece;
+  for (; begin < n; begin = atomic_fetch_add_explicit(&p->next, piece, memory_order_relaxed))
+    p->work(p->user, begin, n - begin < piece ? n : begin + piece, thread);
+}
+
+/* ---- workers ---- */
+
+/* Sleeps until the state is another than `seen`, or somebody expects work. */
+static void sleep_until_woken(member *w, uint64_t seen)
+{
+  pool *p = w->p;
+  pthread_mutex_lock(&p->lock);
+  w->knows_own = pthread_getaffinity_np(pthread_self(), sizeof w->own, &w->own) == 0;
+  w->asleep = true;
+  atomic_fetch_add(&p->sleepers, 1);
+  for (unsigned nudges = p->nudges; atomic_load(&p->state) >> LOOP_SHIFT == seen && nudges == p->nudges;)
+    pthread_cond_wait(&p->wake, &p->lock);
+  if (w->asleep)
+    atomic_fetch_sub(&p->sleepers, 1);
+  w->asleep = false;
+  if (w->placed)
+    pthread_setaffinity_np(pthread_self(), sizeof w->own, &w->own);
+  w->placed = false;
+  pthread_mutex_unlock(&p->lock);
 }
 
 static void *worker(void *argument)
 {
-  start s = *(start *)argument;
-  free(argument);
-  pool *p = s.p;
-  unsigned seen = 0;
+  member *w = argument;
+  pool *p = w->p;
+  uint64_t seen = 0;
   for (;;) {
-    for (int i = 0; i < SPINS && atomic_load_explicit(&p->generation, memory_order_acquire) == seen; i++)
-      pause_briefly();
-    if (atomic_load_explicit(&p->generation, memory_order_acquire) == seen) {
-      pthread_mutex_lock(&p->lock);
-      while (atomic_load_explicit(&p->generation, memory_order_acquire) == seen)
-        pthread_cond_wait(&p->wake, &p->lock);
-      pthread_mutex_unlock(&p->lock);
-    }
-    seen++;
-    if (p->stop)
+    uint_fast64_t state = atomic_load_explicit(&p->state, memory_order_acquire);
+    for (vigil v = {0}; state >> LOOP_SHIFT == seen; state = atomic_load_explicit(&p->state, memory_order_acquire))
+      if (!vigil_keep(&v, atomic_load_explicit(&p->hopes, memory_order_relaxed) > 0 ? EXPECTING : BRIEFLY)) {
+        sleep_until_woken(w, seen);
+        v = (vigil){0};
+      }
+    if (state & STOP)
       return NULL;
-    run_pieces(p, s.thread);
-    if (atomic_fetch_sub_explicit(&p->working, 1, memory_order_acq_rel) == 1) {
+    seen = state >> LOOP_SHIFT;
+    bool joined = false;
+    while (!joined && state & OPEN && state >> LOOP_SHIFT == seen)
+      joined = atomic_compare_exchange_weak_explicit(&p->state, &state, state + 1, memory_order_acquire, memory_order_acquire);
+    if (!joined) /* too late: it is closed */
+      continue;
+    run_pieces(p, atomic_fetch_add_explicit(&p->next, p->piece, memory_order_relaxed), w->thread);
+    state = atomic_fetch_sub(&p->state, 1) - 1;
+    if (!(state & (INSIDE | OPEN)) && atomic_load(&p->caller_sleeps)) {
       pthread_mutex_lock(&p->lock);
       pthread_cond_signal(&p->done);
       pthread_mutex_unlock(&p->lock);
@@ -77,11 +132,24 @@ static void *worker(void *argument)
   }
 }
 
-/* Starts the next generation: workers that spin see it, those that sleep are woken. */
-static void announce(pool *p)
+/* Wakes those who sleep. Each is kept off the caller's processor until it runs: under a hypervisor, Linux takes a processor that sleeps for one that was taken away (vcpu_is_preempted), and would let
+ * caller and worker share the caller's, a tick of the clock each, beside an idle one. */
+static void wake_sleepers(pool *p)
 {
   pthread_mutex_lock(&p->lock);
-  atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
+  const int here = sched_getcpu();
+  for (member *w = p->workers; w < p->workers + p->threads - 1; w++) {
+    if (!w->asleep)
+      continue;
+    cpu_set_t others = w->own;
+    if (w->knows_own && here >= 0 && here < CPU_SETSIZE && CPU_ISSET((size_t)here, &others)) {
+      CPU_CLR((size_t)here, &others);
+      w->placed = CPU_COUNT(&others) > 0 && pthread_setaffinity_np(w->id, sizeof others, &others) == 0;
+    }
+    w->asleep = false;
+    atomic_fetch_sub(&p->sleepers, 1);
+  }
+  p->nudges++;
   pthread_cond_broadcast(&p->wake);
   pthread_mutex_unlock(&p->lock);
 }
@@ -91,10 +159,11 @@ int pool_new(pool **out, int threads)
   *out = NULL;
   if (threads < 1 || threads > 1024)
     return error_set(OPIS_EINVALID, "threads: %d is outside 1..1024", threads);
-  pool *p = calloc(1, sizeof *p);
-  if (!p)
+  void *memory = NULL;
+  if (posix_memalign(&memory, 64, sizeof(pool)) != 0)
     return error_nomem();
-  p->workers = calloc((size_t)threads, sizeof *p->workers);
+  pool *p = memory;
+  *p = (pool){.threads = 1, .workers = calloc((size_t)threads, sizeof *p->workers)};
   if (!p->workers) {
     free(p);
     return error_nomem();
@@ -103,13 +172,11 @@ int pool_new(pool **out, int threads)
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->wake, NULL);
   pthread_cond_init(&p->done, NULL);
-  p->threads = 1;
   for (int i = 1; i < threads; i++) {
-    start *s = malloc(sizeof *s);
-    if (s)
-      *s = (start){p, i};
-    if (!s || pthread_create(&p->workers[i - 1], NULL, worker, s) != 0) {
-      free(s);
+    member *w = &p->workers[i - 1];
+    w->p = p;
+    w->thread = i;
+    if (pthread_create(&w->id, NULL, worker, w) != 0) {
       pool_free(p);
       return error_set(OPIS_ENOMEM, "cannot start worker thread %d of %d", i, threads - 1);
     }
@@ -123,10 +190,10 @@ void pool_free(pool *p)
 {
   if (!p)
     return;
-  p->stop = true;
-  announce(p);
+  atomic_fetch_add(&p->state, ((uint_fast64_t)1 << LOOP_SHIFT) + STOP);
+  wake_sleepers(p);
   for (int i = 0; i < p->threads - 1; i++)
-    pthread_join(p->workers[i], NULL);
+    pthread_join(p->workers[i].id, NULL);
   pthread_cond_destroy(&p->done);
   pthread_cond_destroy(&p->wake);
   pthread_mutex_destroy(&p->lock);
@@ -138,6 +205,39 @@ void pool_free(pool *p)
 int pool_threads(const pool *p)
 {
   return p ? p->threads : 1;
+}
+
+void pool_expect(pool *p)
+{
+  if (!p)
+    return;
+  atomic_fetch_add(&p->hopes, 1);
+  if (atomic_load(&p->sleepers) > 0)
+    wake_sleepers(p);
+}
+
+void pool_rest(pool *p)
+{
+  if (p)
+    atomic_fetch_sub(&p->hopes, 1);
+}
+
+/* ---- loops ---- */
+
+/* Lets nobody else in, and waits for those who are still in their pieces. */
+static void close_loop(pool *p)
+{
+  uint_fast64_t state = atomic_fetch_and(&p->state, ~(uint_fast64_t)OPEN);
+  for (vigil v = {0}; state & INSIDE; state = atomic_load(&p->state)) {
+    if (vigil_keep(&v, EXPECTING))
+      continue;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->caller_sleeps, true);
+    while (atomic_load(&p->state) & INSIDE)
+      pthread_cond_wait(&p->done, &p->lock);
+    atomic_store(&p->caller_sleeps, false);
+    pthread_mutex_unlock(&p->lock);
+  }
 }
 
 void pool_for(pool *p, size_t n, size_t grain, void (*work)(void *user, size_t begin, size_t end, int thread), void *user)
@@ -156,17 +256,11 @@ void pool_for(pool *p, size_t n, size_t grain, void (*work)(void *user, size_t b
   p->n = n;
   p->work = work;
   p->user = user;
-  atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-  atomic_store_explicit(&p->working, p->threads - 1, memory_order_relaxed);
-  announce(p);
-  run_pieces(p, 0);
-  for (int i = 0; i < SPINS && atomic_load_explicit(&p->working, memory_order_acquire) > 0; i++)
-    pause_briefly();
-  if (atomic_load_explicit(&p->working, memory_order_acquire) > 0) {
-    pthread_mutex_lock(&p->lock);
-    while (atomic_load_explicit(&p->working, memory_order_acquire) > 0)
-      pthread_cond_wait(&p->done, &p->lock);
-    pthread_mutex_unlock(&p->lock);
-  }
+  atomic_store_explicit(&p->next, p->piece, memory_order_relaxed); /* the first piece is the caller's own */
+  atomic_fetch_add(&p->state, ((uint_fast64_t)1 << LOOP_SHIFT) + OPEN);
+  if (atomic_load(&p->sleepers) > 0)
+    wake_sleepers(p);
+  run_pieces(p, 0, 0);
+  close_loop(p);
   pthread_mutex_unlock(&p->busy);
 }
