@@ -197,6 +197,75 @@ static void rows_do_not_depend_on_their_neighbours(void **state)
   release();
 }
 
+/* A tensor's rows in panels of 16, as a file made by `opis model convert` holds them. */
+static tensor in_panels(const tensor *t)
+{
+  tensor r = *t;
+  const int N = (int)t->dims[0], K = (int)t->dims[1];
+  const size_t row = t->size / (size_t)N, each = tensor_type_size(t->type);
+  const char *from = t->data;
+  char *to = (char *)floats(t->size / 4 + 1);
+  r.data = to;
+  r.panels = true;
+  for (int n = 0; n < N; n++) {
+    char *panel = to + (size_t)(n / 16) * 16 * row;
+    if (n / 16 == N / 16)
+      memcpy(to + (size_t)n * row, from + (size_t)n * row, row);
+    else if (t->type == TENSOR_Q8_0)
+      for (int b = 0; b < K / 32; b++) {
+        const char *block = from + (size_t)n * row + (size_t)b * 34;
+        memcpy(panel + (b * 16 + n % 16) * 2, block, 2);
+        for (int g = 0; g < 8; g++)
+          memcpy(panel + K + ((b * 8 + g) * 16 + n % 16) * 4, block + 2 + g * 4, 4);
+      }
+    else
+      for (int k = 0; k < K; k++)
+        memcpy(panel + (size_t)(k * 16 + n % 16) * each, from + (size_t)n * row + (size_t)k * each, each);
+  }
+  return r;
+}
+
+/* Panels that a file holds are used where they are, in stacks and slices, and give the bits that packing the same rows gives; what cannot be used so is packed. */
+static void panels_of_a_file(void **state)
+{
+  (void)state;
+  nn_context *c = context("generic", 1);
+  for (int round = 0; round < 60; round++) {
+    const int K = 32 * (1 + below(4)), M = 1 + below(5), first = below(2) ? 16 * below(3) : below(40);
+    nn_linear_source rows[2] = {0}, panels[2] = {0};
+    tensor plain[2], packed[2];
+    const int type = round % 3;
+    int all = 0;
+    for (int i = 0; i < 2; i++) {
+      const int N = first + 1 + (below(2) ? 16 * below(4) + 15 : below(50));
+      float *w = numbers((size_t)N * (size_t)K, 1);
+      plain[i] = type == 1 ? halves(w, N, K) : matrix(w, N, K);
+      if (type == 2) {
+        uint8_t *q = (uint8_t *)floats((size_t)N * (size_t)K / 32 * 34 / 4 + 1);
+        q8_0_quantise(q, w, (size_t)N * (size_t)K / 32);
+        plain[i] = (tensor){.name = "w", .type = TENSOR_Q8_0, .n_dims = 2, .dims = {N, K}, .data = q, .size = (size_t)N * (size_t)K / 32 * 34};
+      }
+      packed[i] = in_panels(&plain[i]);
+      rows[i] = (nn_linear_source){&plain[i], false, i ? first : 0, i ? N - first : 0, NULL};
+      panels[i] = (nn_linear_source){&packed[i], false, i ? first : 0, i ? N - first : 0, NULL};
+      all += i ? N - first : N;
+    }
+    arena a = ARENA_INIT;
+    nn_linear *l, *borrowing;
+    float *x = numbers((size_t)M * (size_t)K, 1), *y = floats((size_t)M * (size_t)all), *z = floats((size_t)M * (size_t)all);
+    assert_int_equal(nn_linear_pack(&l, &a, NULL, rows, 2, type == 2 ? NN_Q8 : NN_F32), 0);
+    assert_int_equal(nn_linear_pack(&borrowing, &a, NULL, panels, 2, type == 2 ? NN_Q8 : NN_F32), 0);
+    assert_false(nn_linear_borrows(l));
+    assert_int_equal(nn_linear_borrows(borrowing), plain[0].dims[0] >= 16 || (plain[0].dims[0] % 16 == 0 && first % 16 == 0 && plain[1].dims[0] - first >= 16));
+    nn_linear_forward(c, l, y, (size_t)all, x, (size_t)K, (size_t)M, NULL);
+    nn_linear_forward(c, borrowing, z, (size_t)all, x, (size_t)K, (size_t)M, NULL);
+    assert_memory_equal(y, z, (size_t)M * (size_t)all * sizeof *y);
+    arena_free(&a);
+    release();
+  }
+  done(c);
+}
+
 static void stacks_and_slices(void **state)
 {
   (void)state;
@@ -383,6 +452,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(linear_is_the_product),
     cmocka_unit_test(rows_do_not_depend_on_their_neighbours),
+    cmocka_unit_test(panels_of_a_file),
     cmocka_unit_test(stacks_and_slices),
     cmocka_unit_test(activations_are_close_to_exact),
     cmocka_unit_test(softmax_and_norm),
