@@ -9,6 +9,13 @@
 typedef float vf __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 typedef int32_t vi __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
 
+/* Built for wider registers, too, and chosen at run time. Without multiply-add instructions, whose results would be others. */
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define WIDE
+#endif
+
 /* Helpers take pointers: passing wide vectors by value depends on the machine's calling convention. */
 static inline void load(vf *v, const float *p)
 {
@@ -38,7 +45,7 @@ static inline void exp_nonpositive(vf *out, const vf *in)
 }
 
 /* The largest value; NaN when one is NaN. */
-static float row_max(const float *x, size_t n)
+WIDE static float row_max(const float *x, size_t n)
 {
   size_t i = 0;
   float max = -INFINITY;
@@ -66,7 +73,7 @@ static float row_max(const float *x, size_t n)
 }
 
 /* log of the sum of exp(x - max). The sum is taken in double: its error then does not depend on the order. */
-static float log_sum(const float *x, size_t n, float max)
+WIDE static float log_sum(const float *x, size_t n, float max)
 {
   typedef double vd __attribute__((vector_size(LANES * sizeof(double)), aligned(8)));
   vd sums = {0};
@@ -86,14 +93,25 @@ static float log_sum(const float *x, size_t n, float max)
   return (float)log(sum);
 }
 
+WIDE static void subtract(float *x, size_t n, float max, float lse)
+{
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES) {
+    vf v;
+    load(&v, x + i);
+    v = v - max - lse;
+    memcpy(x + i, &v, sizeof v);
+  }
+  for (; i < n; i++)
+    x[i] = x[i] - max - lse;
+}
+
 int logits_log_softmax(float *x, size_t n)
 {
   float max = row_max(x, n);
   if (!isfinite(max))
     return -1;
-  float lse = log_sum(x, n, max);
-  for (size_t i = 0; i < n; i++)
-    x[i] = x[i] - max - lse;
+  subtract(x, n, max, log_sum(x, n, max));
   return 0;
 }
 
@@ -151,7 +169,7 @@ void logits_only(float *x, size_t n, const int32_t *ids, size_t n_ids)
     x[ids[i]] = 0;
 }
 
-void logits_top(logits_candidate *best, size_t *n, size_t k, const float *x, size_t vocab, float offset, int32_t beam)
+WIDE void logits_top(logits_candidate *best, size_t *n, size_t k, const float *x, size_t vocab, float offset, int32_t beam)
 {
   enum { BLOCK = 64 };
   size_t have = *n;
