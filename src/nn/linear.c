@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS_PER_TILE = 48 /* a multiple of what the kernels take at once */, PANELS_PER_TILE = 8 };
+enum { ROWS_PER_TILE = 48 /* a multiple of what the kernels take at once */, PANELS_PER_TILE = 8, SHARES = 2 /* of the panels, for each thread, where the rows fill no tile */ };
 
 int nn_linear_n(const nn_linear *l)
 {
@@ -21,7 +21,7 @@ typedef struct tiles {
   void (*linear)(const nn_product *p, nn_tile t);
   nn_product p;
   size_t M;
-  size_t row_tiles;
+  size_t row_tiles, tile_panels;
 } tiles;
 
 static void run_tiles(void *user, size_t begin, size_t end, int thread)
@@ -29,12 +29,12 @@ static void run_tiles(void *user, size_t begin, size_t end, int thread)
   const tiles *t = user;
   (void)thread;
   for (size_t i = begin; i < end; i++) {
-    size_t panels = i / t->row_tiles * PANELS_PER_TILE, rows = i % t->row_tiles * ROWS_PER_TILE;
+    size_t panels = i / t->row_tiles * t->tile_panels, rows = i % t->row_tiles * ROWS_PER_TILE;
     nn_tile tile = {
       .row_begin = rows,
       .row_end = rows + ROWS_PER_TILE < t->M ? rows + ROWS_PER_TILE : t->M,
       .panel_begin = (int)panels,
-      .panel_end = (int)panels + PANELS_PER_TILE < t->p.l->panels ? (int)panels + PANELS_PER_TILE : t->p.l->panels,
+      .panel_end = (int)(panels + t->tile_panels < (size_t)t->p.l->panels ? panels + t->tile_panels : (size_t)t->p.l->panels),
     };
     t->linear(&t->p, tile);
   }
@@ -146,7 +146,12 @@ void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, 
     t.p.sx = j.s;
     t.p.nx = j.n;
   }
-  size_t n = t.row_tiles * (size_t)((l->panels + PANELS_PER_TILE - 1) / PANELS_PER_TILE);
+  t.tile_panels = PANELS_PER_TILE;
+  if (t.row_tiles == 1) { /* the weights are what takes time: long pieces of them, one after the other */
+    const size_t share = (size_t)l->panels / (SHARES * (size_t)pool_threads(c->threads));
+    t.tile_panels = share > PANELS_PER_TILE ? share : PANELS_PER_TILE;
+  }
+  size_t n = t.row_tiles * (((size_t)l->panels + t.tile_panels - 1) / t.tile_panels);
   /* below some hundred thousand multiplications waking a thread costs more than it brings */
   pool_for(c->threads, n, work < 2e5 ? n : 1, run_tiles, &t);
 }

@@ -6,7 +6,7 @@
  *   qw, vi              16 channels x 4 bytes of weights made ready; 16 sums of int32 as NN_PANEL / VW vectors
  *   q_load, q_begin (the sums before a block, from -128 x the sum of its activations), q_dot (sums += weights x the same 4 activations), q_float (vector i of the sums as floats)
  *   quantize_block      32 floats times a factor, rounded to int8
- *   f32_rows, f32_together, q8_rows, q8_together: how many rows and panels the registers hold at once; at most f32_few_rows and q8_few_rows go with f32_wide and q8_wide panels
+ *   f32_rows, f32_together, q8_rows, q8_together: how many rows and panels the registers hold at once
  *   KERNELS, KERNELS_NAME: the table to define
  *   MATRICES: the file with what the processor's matrix units do, where it has them: LINEAR_Q8, LINEAR_BF16, narrow
  * Each output is summed along K in the same order as in generic/, one fused multiply-add at a time, so that products come out the same for every M, tile and thread. */
@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { NV = NN_PANEL / VW, f16_rows = f32_rows, f16_together = f32_together, f16_few_rows = f32_few_rows, f16_wide = f32_wide };
+enum { NV = NN_PANEL / VW, f16_rows = f32_rows, f16_together = f32_together };
 #define EACH(i, n) _Pragma("GCC unroll 32") for (int i = 0; i < (n); i++)
 #define INLINE static inline __attribute__((always_inline))
 
@@ -175,15 +175,16 @@ INLINE void finish(const nn_product *p, size_t m, int panel, const vf acc[][NV],
     }
 }
 
-/* Bytes of weights asked for ahead: few rows use them faster than the processor fetches them by itself, and many rows wait for the first of them that come from far. */
-enum { AHEAD = 1024, FAR_AHEAD = 2048 };
+/* A few rows (a step of decoding) go over the weights about as fast as memory gives them, from the first byte to the last, and ask for what comes so many bytes later: processors fetch too little
+ * by themselves. Many rows wait only for the first of their weights that come from far; in 8 bits, which are over sooner, they ask for the panels that follow. */
+enum { FEW_ROWS = 4, FEW_AHEAD = 8192, MANY_AHEAD = 2048 };
 
 /* R rows x P panels in registers: R P NV accumulators. `half`: of 16-bit weights, which are widened on their way into the registers. */
 INLINE void rows_float(const nn_product *p, size_t m, int panel, const int R, const int P, const bool half)
 {
   enum { MOST = f32_rows * f32_together };
   const nn_linear *l = p->l;
-  const size_t ldx = p->ldx, size = half ? sizeof(uint16_t) : sizeof(float), far = R > f32_few_rows ? FAR_AHEAD : AHEAD;
+  const size_t ldx = p->ldx, size = half ? sizeof(uint16_t) : sizeof(float), ahead = R > FEW_ROWS ? MANY_AHEAD : FEW_AHEAD;
   const char *w[4], *end;
   const float *x[(f32_rows + 2) / 3];
   vf acc[MOST][NV];
@@ -197,10 +198,7 @@ INLINE void rows_float(const nn_product *p, size_t m, int panel, const int R, co
   for (end = w[0] + l->panel_bytes; w[0] < end;) {
     vf weight[4][NV];
     EACH (j, P) {
-      if (R > f32_few_rows)
-        __builtin_prefetch(w[j] + far);
-      else
-        __builtin_prefetch(w[j] + far, 0, 2);
+      __builtin_prefetch(w[j] + ahead);
       EACH (v, NV)
         weight[j][v] = half ? vf_load_half((const uint16_t *)(const void *)w[j] + v * VW) : vf_load((const float *)(const void *)w[j] + v * VW);
       w[j] += NN_PANEL * size;
@@ -254,7 +252,10 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
     for (int g = 0; g < NN_BLOCK / 4; g++, x += 4) {
       qw weight[4];
       EACH (j, P) {
-        __builtin_prefetch(w[j] + AHEAD, 0, 2);
+        if (R <= FEW_ROWS)
+          __builtin_prefetch(w[j] + FEW_AHEAD);
+        else
+          __builtin_prefetch(w[j] + (size_t)P * l->panel_bytes, 0, 2);
         weight[j] = q_load(w[j]);
         w[j] += 4 * NN_PANEL;
       }
@@ -303,21 +304,21 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
   }                                                                                                                                                                                \
   static __attribute__((noinline)) void kind##_few(const nn_product *p, nn_tile t, int panel)                                                                                      \
   {                                                                                                                                                                                \
-    kind##_panels(p, t, panel, kind##_few_rows, kind##_wide);                                                                                                                      \
+    kind##_panels(p, t, panel, FEW_ROWS, 1);                                                                                                                                       \
   }                                                                                                                                                                                \
   static __attribute__((noinline)) void kind##_one(const nn_product *p, nn_tile t, int panel)                                                                                      \
   {                                                                                                                                                                                \
     kind##_panels(p, t, panel, kind##_rows, 1);                                                                                                                                    \
   }                                                                                                                                                                                \
-  /* Tiles of many rows go by `together` panels, those of few rows by `wide` ones, and the last panels one by one. */                                                              \
+  /* Tiles of many rows go by `together` panels and the last panels one by one, those of few rows by one panel after the other. */                                                 \
   static void linear_##kind(const nn_product *p, nn_tile t)                                                                                                                        \
   {                                                                                                                                                                                \
-    bool few = t.row_end - t.row_begin <= kind##_few_rows;                                                                                                                         \
-    int step = few ? kind##_wide : kind##_together, panel = t.panel_begin;                                                                                                         \
-    for (; panel + step <= t.panel_end; panel += step)                                                                                                                             \
-      (few ? kind##_few : kind##_many)(p, t, panel);                                                                                                                               \
+    bool few = t.row_end - t.row_begin <= FEW_ROWS;                                                                                                                                \
+    int panel = t.panel_begin;                                                                                                                                                     \
+    for (; !few && panel + kind##_together <= t.panel_end; panel += kind##_together)                                                                                               \
+      kind##_many(p, t, panel);                                                                                                                                                    \
     for (; panel < t.panel_end; panel++)                                                                                                                                           \
-      kind##_one(p, t, panel);                                                                                                                                                     \
+      (few ? kind##_few : kind##_one)(p, t, panel);                                                                                                                                \
   }
 
 BY_ROWS(f32)

@@ -94,5 +94,5 @@ static inline void quantize_block(int8_t *q, const float *x, float factor)
 #define KERNELS nn_kernels_neon
 #define KERNELS_NAME "neon"
 #endif
-enum { f32_rows = 6, f32_together = 1, f32_few_rows = 2, f32_wide = 2, q8_rows = 2, q8_together = 1, q8_few_rows = 1, q8_wide = 2 };
+enum { f32_rows = 6, f32_together = 1, q8_rows = 2, q8_together = 1 };
 #include "nn/vector_kernels.h"

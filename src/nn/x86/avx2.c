@@ -94,7 +94,7 @@ static inline void quantize_block(int8_t *q, const float *x, float factor)
   _mm256_storeu_si256((__m256i *)(void *)q, _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
 }
 
-enum { f32_rows = 6, f32_together = 1, f32_few_rows = 2, f32_wide = 2, q8_rows = 4, q8_together = 1, q8_few_rows = 2, q8_wide = 2 };
+enum { f32_rows = 6, f32_together = 1, q8_rows = 4, q8_together = 1 };
 #define KERNELS nn_kernels_avx2
 #define KERNELS_NAME "avx2"
 #include "nn/vector_kernels.h"

@@ -87,5 +87,5 @@ static inline void quantize_block(int8_t *q, const float *x, float factor)
     _mm_storeu_si128((__m128i *)(void *)(q + i), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), f))));
 }
 
-enum { f32_rows = 12, f32_together = 2, f32_few_rows = 6, f32_wide = 4, q8_rows = 6, q8_together = 2, q8_few_rows = 3, q8_wide = 4 };
+enum { f32_rows = 12, f32_together = 2, q8_rows = 6, q8_together = 2 };
 #include "nn/vector_kernels.h"
