@@ -37,26 +37,56 @@ typedef struct pack_job {
   size_t ldk, ldv, keys;
 } pack_job;
 
+/* 4 x 4 numbers at a time, in the compilers' own vectors. */
+typedef float four __attribute__((vector_size(4 * sizeof(float)), aligned(4)));
+
+static void transpose_four(float *to, const float *from, size_t ld, float scale)
+{
+  four r[4];
+  for (size_t i = 0; i < 4; i++) {
+    memcpy(&r[i], from + i * ld, sizeof r[i]);
+    r[i] *= scale;
+  }
+  const four a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), b = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+  const four c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7), d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+  r[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5);
+  r[1] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  r[2] = __builtin_shufflevector(c, d, 0, 1, 4, 5);
+  r[3] = __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  for (size_t i = 0; i < 4; i++)
+    memcpy(to + i * NN_PANEL, &r[i], sizeof r[i]);
+}
+
 static void pack_keys(float *to, const float *k, size_t ldk, size_t keys, size_t size, float scale)
 {
   for (size_t first = 0; first < keys; first += NN_PANEL, to += size * NN_PANEL) {
-    size_t n = keys - first < NN_PANEL ? keys - first : NN_PANEL;
-    for (size_t t = 0; t < n; t++)
+    const size_t n = keys - first < NN_PANEL ? keys - first : NN_PANEL, whole = n / 4 * 4, even = size / 4 * 4;
+    const float *from = k + first * ldk;
+    for (size_t t = 0; t < whole; t += 4) {
+      for (size_t i = 0; i < even; i += 4)
+        transpose_four(to + i * NN_PANEL + t, from + t * ldk + i, ldk, scale);
+      for (size_t i = even; i < size; i++)
+        for (size_t j = t; j < t + 4; j++)
+          to[i * NN_PANEL + j] = scale * from[j * ldk + i];
+    }
+    for (size_t t = whole; t < NN_PANEL; t++)
       for (size_t i = 0; i < size; i++)
-        to[i * NN_PANEL + t] = scale * k[(first + t) * ldk + i];
-    for (size_t t = n; t < NN_PANEL; t++)
-      for (size_t i = 0; i < size; i++)
-        to[i * NN_PANEL + t] = 0;
+        to[i * NN_PANEL + t] = t < n ? scale * from[t * ldk + i] : 0;
   }
 }
 
 static void pack_values(float *to, const float *v, size_t ldv, size_t keys, size_t size)
 {
   for (size_t first = 0; first < size; first += NN_PANEL) {
-    size_t n = size - first < NN_PANEL ? size - first : NN_PANEL;
+    const size_t n = size - first < NN_PANEL ? size - first : NN_PANEL;
     for (size_t t = 0; t < keys; t++, to += NN_PANEL) {
-      memcpy(to, v + t * ldv + first, n * sizeof *to);
-      memset(to + n, 0, (NN_PANEL - n) * sizeof *to);
+      const float *from = v + t * ldv + first;
+      if (n == NN_PANEL)
+        memcpy(to, from, NN_PANEL * sizeof *to);
+      else {
+        memcpy(to, from, n * sizeof *to);
+        memset(to + n, 0, (NN_PANEL - n) * sizeof *to);
+      }
     }
   }
 }

@@ -5,7 +5,7 @@
  *   vf_less, vf_select (m ? a : b), vf_sign_of (a >= 0 with the sign of b), vf_power_of_2 (2^n of a whole n in -126..127), vf_sum, vf_largest
  *   qw, vi              16 channels x 4 bytes of weights made ready; 16 sums of int32 as NN_PANEL / VW vectors
  *   q_load, q_begin (the sums before a block, from -128 x the sum of its activations), q_dot (sums += weights x the same 4 activations), q_float (vector i of the sums as floats)
- *   quantize_block      32 floats times a factor, rounded to int8
+ *   quantize_block      32 floats times a factor, rounded to int8; returns their sum
  *   f32_rows, f32_together, q8_rows, q8_together: how many rows and panels the registers hold at once
  *   KERNELS, KERNELS_NAME: the table to define
  *   MATRICES: the file with what the processor's matrix units do, where it has them: LINEAR_Q8, LINEAR_BF16, narrow
@@ -325,25 +325,35 @@ BY_ROWS(f32)
 BY_ROWS(f16)
 BY_ROWS(q8)
 
+/* Blocks whose largest numbers, scales and sums are found together, a lane for each. */
+enum { TOGETHER_BLOCKS = 16 };
+
 static void quantize(int8_t *q, float *s, int32_t *n, const float *x, int K, int blocks)
 {
-  for (int b = 0; b < blocks; b++, q += NN_BLOCK, x += NN_BLOCK) {
-    int count = K - b * NN_BLOCK;
-    if (count < NN_BLOCK) {
-      nn_kernels_generic.quantize(q, s + b, n + b, x, count, 1);
-      return;
+  _Alignas(64) float top[TOGETHER_BLOCKS], factor[TOGETHER_BLOCKS];
+  const vf most = vf_set1(127.0f);
+  int whole = K / NN_BLOCK;
+  for (int b = 0; b < whole; b += TOGETHER_BLOCKS) {
+    const int some = whole - b < TOGETHER_BLOCKS ? whole - b : TOGETHER_BLOCKS;
+    memset(top, 0, sizeof top);
+    for (int i = 0; i < some; i++) {
+      const float *from = x + (size_t)(b + i) * NN_BLOCK;
+      vf high = vf_abs(vf_load(from));
+      EACH (v, NN_BLOCK / VW - 1)
+        high = vf_max(high, vf_abs(vf_load(from + (v + 1) * VW)));
+      top[i] = vf_largest(high);
     }
-    vf most = vf_abs(vf_load(x));
-    EACH (i, NN_BLOCK / VW - 1)
-      most = vf_max(most, vf_abs(vf_load(x + (i + 1) * VW)));
-    float top = vf_largest(most);
-    s[b] = top / 127.0f;
-    quantize_block(q, x, top > 0 ? 127.0f / top : 0);
-    int sum = 0;
-    for (int i = 0; i < NN_BLOCK; i++)
-      sum += q[i];
-    n[b] = -128 * sum;
+    EACH (i, TOGETHER_BLOCKS / VW) {
+      vf t = vf_load(top + i * VW);
+      vf_store(factor + i * VW, vf_select(vf_less(vf_zero(), t), vf_div(most, t), vf_zero()));
+      vf_store(top + i * VW, vf_div(t, most));
+    }
+    memcpy(s + b, top, (size_t)some * sizeof *s);
+    for (int i = 0; i < some; i++)
+      n[b + i] = -128 * quantize_block(q + (size_t)(b + i) * NN_BLOCK, x + (size_t)(b + i) * NN_BLOCK, factor[i]);
   }
+  if (whole < blocks)
+    nn_kernels_generic.quantize(q + (size_t)whole * NN_BLOCK, s + whole, n + whole, x + (size_t)whole * NN_BLOCK, K - whole * NN_BLOCK, 1);
 }
 
 /* ---- vectors ---- */

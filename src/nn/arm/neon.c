@@ -79,12 +79,15 @@ static inline vi q_dot(vi acc, qw w, int32_t four)
 
 #define q_float(dot, i) vcvtq_f32_s32((dot).v[i])
 
-static inline void quantize_block(int8_t *q, const float *x, float factor)
+static inline int32_t quantize_block(int8_t *q, const float *x, float factor)
 {
+  int16x8_t sum = vdupq_n_s16(0);
   for (int i = 0; i < 32; i += 8) {
     int16x4_t a = vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + i), factor))), b = vmovn_s32(vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(x + i + 4), factor)));
     vst1_s8(q + i, vmovn_s16(vcombine_s16(a, b)));
+    sum = vaddq_s16(sum, vcombine_s16(a, b));
   }
+  return vaddlvq_s16(sum);
 }
 
 #ifdef __ARM_FEATURE_DOTPROD

@@ -80,11 +80,13 @@ static inline vi q_dot(vi acc, qw w, int32_t four)
 #define KERNELS_NAME "avx512"
 #endif
 
-static inline void quantize_block(int8_t *q, const float *x, float factor)
+static inline int32_t quantize_block(int8_t *q, const float *x, float factor)
 {
   const __m512 f = _mm512_set1_ps(factor);
-  for (int i = 0; i < 32; i += 16)
-    _mm_storeu_si128((__m128i *)(void *)(q + i), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), f))));
+  const __m512i low = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), f)), high = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16), f));
+  _mm_storeu_si128((__m128i *)(void *)q, _mm512_cvtsepi32_epi8(low));
+  _mm_storeu_si128((__m128i *)(void *)(q + 16), _mm512_cvtsepi32_epi8(high));
+  return _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
 }
 
 enum { f32_rows = 12, f32_together = 2, q8_rows = 6, q8_together = 2 };
