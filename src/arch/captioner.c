@@ -132,5 +132,6 @@ int captioner_build(captioner *m, loader *l)
   if (code < 0)
     return code;
   families[family].build(m, l, config);
+  loader_finish(l);
   return l->code;
 }

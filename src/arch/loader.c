@@ -201,6 +201,42 @@ norm loader_norm(loader *l, int64_t n, float eps, const char *format, ...)
   return r;
 }
 
+/* What has been packed is not needed again; what is used in place will be. */
+static void settle(loader *l, const nn_linear *layer, const tensor *t)
+{
+  if (!nn_linear_borrows(layer)) {
+    model_files_release(l->files, t);
+    return;
+  }
+  if (l->n_in_place == l->room_in_place) {
+    size_t room = 2 * l->room_in_place + 64;
+    const tensor **larger = arena_alloc(l->memory, room * sizeof(const tensor *));
+    if (!larger) {
+      fail(l, OPIS_ENOMEM);
+      return;
+    }
+    if (l->n_in_place)
+      memcpy(larger, l->in_place, l->n_in_place * sizeof(const tensor *));
+    l->in_place = larger;
+    l->room_in_place = room;
+  }
+  l->in_place[l->n_in_place++] = t;
+}
+
+static void populate(void *user, size_t begin, size_t end, int thread)
+{
+  const loader *l = user;
+  (void)thread;
+  for (size_t i = begin; i < end; i++)
+    model_files_populate(l->files, l->in_place[i]);
+}
+
+void loader_finish(loader *l)
+{
+  if (l->code == 0)
+    pool_for(l->threads, l->n_in_place, 1, populate, l);
+}
+
 nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefix, const char *parts)
 {
   enum { MAX_PARTS = 4, WIDE_LAYER = 512 };
@@ -243,8 +279,7 @@ nn_linear *loader_linear_stack(loader *l, loader_linear shape, const char *prefi
     note(l, sources[i].weight);
     if (sources[i].bias)
       note(l, sources[i].bias);
-    if (!nn_linear_borrows(out))
-      model_files_release(l->files, sources[i].weight);
+    settle(l, out, sources[i].weight);
   }
   return out;
 }
@@ -264,7 +299,6 @@ nn_linear *loader_linear_of(loader *l, const tensor *weight, const tensor *bias)
   note(l, weight);
   if (bias)
     note(l, bias);
-  if (!nn_linear_borrows(out))
-    model_files_release(l->files, weight);
+  settle(l, out, weight);
   return out;
 }

@@ -16,9 +16,14 @@ typedef struct loader {
   int code;      /* 0, or the first failure */
   uint64_t parameters, done_bytes, total_bytes;
   bool any_q8;
+  const tensor **in_place; /* weights that are used where the file has them */
+  size_t n_in_place, room_in_place;
   int (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes);
   void *user;
 } loader;
+
+/* After the last weight: those that are used in place are made ready, by all threads. */
+void loader_finish(loader *l);
 
 /* Numbers of a JSON object: a missing or null key gives the default; another type or a value outside its range is OPIS_EFORMAT naming the key. */
 int64_t loader_int(loader *l, const json_t *config, const char *key, int64_t missing, int64_t min, int64_t max);

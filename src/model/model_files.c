@@ -334,18 +334,45 @@ const tensor *model_files_find(const model_files *m, const char *name)
   return tensor_table_find(&m->tensors, name);
 }
 
+/* The pages of a tensor that stands in a mapping; with those at its edges, or only those that it fills. */
+static bool pages_of(uintptr_t *begin, size_t *size, const tensor *t, bool with_edges)
+{
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)t->data, end = first + t->size;
+  *begin = with_edges ? first / page * page : (first + page - 1) / page * page;
+  end = with_edges ? (end + page - 1) / page * page : end / page * page;
+  *size = end > *begin ? end - *begin : 0;
+  return *size > 0;
+}
+
+static const struct model_map *map_of(const model_files *m, const tensor *t)
+{
+  for (size_t i = 0; i < m->n_maps; i++) {
+    const uint8_t *first = m->maps[i].map.data, *at = t->data;
+    if (at >= first && at + t->size <= first + m->maps[i].map.size)
+      return &m->maps[i];
+  }
+  return NULL;
+}
+
 void model_files_release(const model_files *m, const tensor *t)
 {
-  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)t->data, end = begin + t->size;
-  for (size_t i = 0; i < m->n_maps; i++) {
-    uintptr_t first = (uintptr_t)m->maps[i].map.data, last = first + m->maps[i].map.size;
-    if (begin < first || end > last)
-      continue;
-    /* Whole pages, neighbours' edges included: they are read-only pages of a file, which the system reads again when somebody looks. Of the program's own pages only those inside. */
-    begin = m->maps[i].file ? begin / page * page : (begin + page - 1) / page * page;
-    end = m->maps[i].file ? (end + page - 1) / page * page : end / page * page;
-    if (begin < end)
-      madvise((void *)begin, end - begin, MADV_DONTNEED);
-    return;
-  }
+  const struct model_map *map = map_of(m, t);
+  uintptr_t begin;
+  size_t size;
+  /* Neighbours' edges included: they are read-only pages of a file, which the system reads again when somebody looks. Of the program's own pages only those inside. */
+  if (map && pages_of(&begin, &size, t, map->file != NULL))
+    madvise((void *)begin, size, MADV_DONTNEED);
+}
+
+void model_files_populate(const model_files *m, const tensor *t)
+{
+#ifdef MADV_POPULATE_READ
+  uintptr_t begin;
+  size_t size;
+  if (map_of(m, t) && pages_of(&begin, &size, t, true))
+    madvise((void *)begin, size, MADV_POPULATE_READ); /* where it fails they come one by one */
+#else
+  (void)m;
+  (void)t;
+#endif
 }

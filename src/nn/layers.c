@@ -4,6 +4,7 @@
 #include "util/error.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- rows ---- */
@@ -84,12 +85,14 @@ int nn_depthwise_pack(nn_depthwise **out, arena *a, const tensor *weight, const 
   d->bias = arena_calloc(a, C, sizeof(float));
   if (!d->weight || !d->bias)
     return OPIS_ENOMEM;
-  float line[31 * 31];
-  for (size_t ch = 0; ch < C; ch++) {
-    tensor_read_f32(line, weight, (int64_t)(ch * taps), (int64_t)taps);
-    for (size_t t = 0; t < taps; t++)
-      d->weight[t * C + ch] = line[t];
-  }
+  float *rows = malloc(C * taps * sizeof *rows);
+  if (!rows)
+    return error_nomem();
+  tensor_read_f32(rows, weight, 0, (int64_t)(C * taps));
+  for (size_t t = 0; t < taps; t++)
+    for (size_t ch = 0; ch < C; ch++)
+      d->weight[t * C + ch] = rows[ch * taps + t];
+  free(rows);
   if (bias)
     tensor_read_f32(d->bias, bias, 0, d->C);
   *out = d;
