@@ -1,10 +1,10 @@
 /* One answer in JSON, CSV and XMP. */
 #include "cli/describe_output.h"
 
+#include "util/crypto.h"
 #include "util/error.h"
 
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,10 +1,10 @@
 /* What an earlier run already answered in its output file. */
 #include "cli/describe_output.h"
 
+#include "util/crypto.h"
 #include "util/error.h"
 #include "util/file.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

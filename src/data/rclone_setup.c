@@ -2,10 +2,10 @@
 #include "data/rclone.h"
 
 #include "data/remote_web.h"
+#include "util/crypto.h"
 #include "util/error.h"
 #include "util/file.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

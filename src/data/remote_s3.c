@@ -3,9 +3,9 @@
 
 #include "data/s3_sign.h"
 #include "data/s3_xml.h"
+#include "util/crypto.h"
 #include "util/error.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

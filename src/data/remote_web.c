@@ -1,9 +1,9 @@
 #include "data/remote_web.h"
 
+#include "util/crypto.h"
 #include "util/error.h"
 
 #include <ctype.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -1,10 +1,10 @@
 /* Keys that are not written down: a program, the container or the machine gives them, for some hours. */
 #include "data/s3_config.h"
 
+#include "util/crypto.h"
 #include "util/error.h"
 
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

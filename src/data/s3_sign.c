@@ -1,11 +1,10 @@
 #include "data/s3_sign.h"
 
 #include "data/md5.h"
+#include "util/crypto.h"
 #include "util/error.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

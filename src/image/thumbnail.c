@@ -1,9 +1,9 @@
 #include "image/thumbnail.h"
 
 #include "image/image.h"
+#include "util/crypto.h"
 #include "util/error.h"
 
-#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 #include "model/digest.h"
 
+#include "util/crypto.h"
 #include "util/error.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 
 #include "model/json_text.h"
 #include "model/store.h"
+#include "util/crypto.h"
 #include "util/error.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

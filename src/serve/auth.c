@@ -1,11 +1,10 @@
 /* API keys. Keys are compared by their SHA-256, all of them each time, so that the time says nothing about them. */
 #include "serve/server.h"
 
+#include "util/crypto.h"
 #include "util/error.h"
 #include "util/file.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -40,8 +39,11 @@ int api_keys_open(api_keys **out, const char *path)
   }
   for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
     size_t n = trim(&line);
-    if (n)
-      SHA256((unsigned char *)line, n, keys->hashes[keys->n++]);
+    if (n && !SHA256((unsigned char *)line, n, keys->hashes[keys->n++])) {
+      free(text);
+      free(keys);
+      return error_set(OPIS_EUNSUPPORTED, "API keys need libcrypto: install the package libssl3");
+    }
   }
   OPENSSL_cleanse(text, size);
   free(text);
@@ -66,7 +68,8 @@ bool api_keys_check(const api_keys *keys, const char *authorization, const char 
     key = authorization + 7 + strspn(authorization + 7, " ");
   if (!key)
     return false;
-  SHA256((const unsigned char *)key, strlen(key), hash);
+  if (!SHA256((const unsigned char *)key, strlen(key), hash))
+    return false;
   unsigned found = 0;
   for (size_t i = 0; i < keys->n; i++)
     found |= CRYPTO_memcmp(hash, keys->hashes[i], sizeof hash) == 0;

@@ -515,6 +515,15 @@ def test_without_the_library_of_a_kind_of_pictures(library, package, names, tmp_
         assert r.status == 1 and package in r.err and WORDS["cat.jpg"] in r.out
 
 
+def test_without_the_library_of_digests(tmp_path):
+    """It is opened when a digest is asked for; words need none."""
+    (tmp_path / "libcrypto.so.3").write_text("no library")
+    env = {"LD_LIBRARY_PATH": str(tmp_path)}
+    assert run("describe", PICTURES / "cat.jpg", env=env).out.strip() == WORDS["cat.jpg"]
+    r = run("model", "import", GOLDEN / "git", env={**env, "OPIS_HOME": str(tmp_path / "home")})
+    assert r.status == 3 and "libcrypto" in r.err
+
+
 def test_progress_tells_rate_and_time_left(tmp_path):
     folder = many(tmp_path / "many", 60)
     (folder / "00007.jpg").unlink()

@@ -2,11 +2,11 @@
 #include "image/image.h"
 
 #include "../cmocka_all.h"
+#include "util/crypto.h"
 #include "util/error.h"
 #include "util/file.h"
 #include <jansson.h>
 #include <math.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
