@@ -43,7 +43,7 @@ int rclone_set_hidden(rclone_setup *s, const char *key, const char *value)
   size_t n = strlen(value);
   uint8_t *bytes = malloc(16 + n), *text = malloc((16 + n + 2) / 3 * 4 + 1);
   EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-  int some = 0, code = bytes && text && c && n < 65536 ? 0 : error_nomem();
+  int some = 0, code = bytes && text && c && n < 65536 ? 0 : crypto_error();
   if (code == 0 &&
     (getrandom(bytes, 16, 0) != 16 || EVP_EncryptInit_ex(c, EVP_aes_256_ctr(), NULL, known, bytes) != 1 ||
       EVP_EncryptUpdate(c, bytes + 16, &some, (const uint8_t *)value, (int)n) != 1))

@@ -22,7 +22,7 @@ int s3_sha256(char hex[SHA256_HEX], const void *bytes, size_t n)
 {
   uint8_t digest[DIGEST];
   if (EVP_Digest(bytes, n, digest, NULL, EVP_sha256(), NULL) != 1)
-    return error_set(OPIS_EINTERNAL, "libcrypto has no SHA-256");
+    return crypto_error();
   to_hex(hex, digest);
   return 0;
 }
@@ -32,7 +32,7 @@ int s3_sum_fd(char hex[SHA256_HEX], strbuf *headers, int fd, uint64_t offset, ui
   uint8_t digest[DIGEST], md5[MD5_SIZE], sum[32], *piece = malloc(PIECE);
   EVP_MD_CTX *c = EVP_MD_CTX_new();
   md5_state m;
-  int code = piece && c ? 0 : error_nomem();
+  int code = piece && c ? 0 : crypto_error();
   bool good = code == 0 && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
   md5_start(&m);
   while (code == 0 && good && size > 0) {

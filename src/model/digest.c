@@ -40,7 +40,7 @@ int digest_file(char hex[65], digest_kind kind, const char *path, int (*progress
   uint8_t *piece = malloc(PIECE), digest[EVP_MAX_MD_SIZE];
   EVP_MD_CTX *c = EVP_MD_CTX_new();
   unsigned length = 0;
-  int code = piece && c ? 0 : error_nomem();
+  int code = piece && c ? 0 : crypto_error();
   if (code == 0 && fstat(fd, &st) != 0)
     code = error_set_errno("%s", path);
   if (code == 0 && EVP_DigestInit_ex(c, kind == DIGEST_SHA256 ? EVP_sha256() : EVP_sha1(), NULL) != 1)

@@ -240,7 +240,7 @@ const char *model_files_format(const model_files *m)
 
 static int digest_of(uint8_t digest[32], const void *bytes, size_t size)
 {
-  return EVP_Digest(bytes, size, digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : error_set(OPIS_EINTERNAL, "SHA-256 is not to be had from libcrypto");
+  return EVP_Digest(bytes, size, digest, NULL, EVP_sha256(), NULL) == 1 ? 0 : crypto_error();
 }
 
 /* A mapped file, piece by piece: its pages are given back as soon as they are read, so that asking for the digest does not bring the whole file into memory. */
@@ -257,7 +257,7 @@ static int digest_of_map(uint8_t digest[32], const struct model_map *map)
   }
   ok = ok && EVP_DigestFinal_ex(c, digest, NULL) == 1;
   EVP_MD_CTX_free(c);
-  return ok ? 0 : error_set(OPIS_EINTERNAL, "SHA-256 is not to be had from libcrypto");
+  return ok ? 0 : crypto_error();
 }
 
 int model_files_sha256(char hex[65], const model_files *m)

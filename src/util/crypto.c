@@ -1,6 +1,8 @@
 #define CRYPTO_OWN_NAMES
 #include "util/crypto.h"
 
+#include "util/error.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -74,4 +76,9 @@ void crypto_OPENSSL_cleanse(void *p, size_t n)
 {
   if (there())
     lib.cleanse(p, n);
+}
+
+int crypto_error(void)
+{
+  return there() ? error_nomem() : error_set(OPIS_EUNSUPPORTED, "digests need libcrypto: install the package libssl3");
 }

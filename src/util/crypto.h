@@ -36,6 +36,9 @@ void crypto_EVP_CIPHER_CTX_free(EVP_CIPHER_CTX *c);
 int crypto_CRYPTO_memcmp(const void *a, const void *b, size_t n);
 void crypto_OPENSSL_cleanse(void *p, size_t n);
 
+/* Sets the error of a function that failed: the library is missing (OPIS_EUNSUPPORTED), or there is no memory. */
+int crypto_error(void);
+
 #ifndef CRYPTO_OWN_NAMES
 #define EVP_MD_CTX_new crypto_EVP_MD_CTX_new
 #define EVP_MD_CTX_free crypto_EVP_MD_CTX_free
