@@ -152,6 +152,13 @@ static int finish(describe_run *r, const settings *s, int code)
   return r->failed ? CLI_SOME_FAILED : CLI_OK;
 }
 
+/* One named picture, which will surely be asked for. */
+static bool is_one_picture(const settings *s, const cli_args *a)
+{
+  return a->n_operands == 1 && !s->recursive && !s->files_from && !s->resume && s->shards == 1 && s->format != DESCRIBE_SIDECAR && s->format != DESCRIBE_XMP &&
+    strcmp(a->operands[0], "-") != 0;
+}
+
 static int describe(const cli_command *self, const char *name, settings *s, const cli_args *a)
 {
   describe_inputs_options in = {a->operands, a->n_operands, s->recursive, s->files_from, s->nul, s->shard, s->shards};
@@ -162,16 +169,21 @@ static int describe(const cli_command *self, const char *name, settings *s, cons
     .resume = s->resume,
     .force = s->force,
   };
-  describe_run r = {.options = &s->shared.generate, .jobs = s->shared.jobs};
+  const bool one = is_one_picture(s, a);
+  describe_run r = {.options = &s->shared.generate, .jobs = one ? 1 : s->shared.jobs};
   pathset done = PATHSET_INIT;
   opis_model *model = NULL;
   int status = CLI_FAILED;
+  if (one)
+    r.ahead = describe_ahead_start(a->operands[0], &s->shared.generate.image);
   if (opis_model_open(&model, s->shared.model, &s->shared.load) < 0) {
     cli_error("%s", opis_error_message());
+    describe_ahead_free(r.ahead);
     return CLI_FAILED;
   }
   if (opis_options_check(model, &s->shared.generate) < 0) {
     opis_model_free(model);
+    describe_ahead_free(r.ahead);
     return cli_usage(self, name, "%s", opis_error_message());
   }
   r.model = out.model = model;
@@ -183,6 +195,7 @@ static int describe(const cli_command *self, const char *name, settings *s, cons
   }
   describe_inputs_close(r.inputs);
   describe_dump_free(r.dump);
+  describe_ahead_free(r.ahead);
   pathset_free(&done);
   opis_model_free(model);
   return status;

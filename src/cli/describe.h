@@ -65,6 +65,24 @@ int describe_output_write(describe_output *o, const describe_answer *a);
 bool describe_output_closed_pipe(const describe_output *o);
 int describe_output_close(describe_output *o, bool complete); /* always frees */
 
+/* ---- pictures ---- */
+
+typedef struct describe_loaded {
+  opis_image *image; /* NULL: failed */
+  int code;
+  char *message; /* malloc'ed */
+  double decode_ms;
+} describe_loaded;
+
+void describe_load(describe_loaded *l, const char *path, const opis_image_options *options);
+
+/* Begins to load a picture on a thread of its own; NULL where that is not to be. *path and *options are borrowed until free. */
+typedef struct describe_ahead describe_ahead;
+describe_ahead *describe_ahead_start(const char *path, const opis_image_options *options);
+/* What became of it, when it is ready: to be had once, and only for its own path; otherwise false. */
+bool describe_ahead_take(describe_ahead *a, describe_loaded *l, const char *path);
+void describe_ahead_free(describe_ahead *a); /* NULL is allowed */
+
 /* ---- the run ---- */
 
 typedef struct describe_dump describe_dump;
@@ -74,9 +92,10 @@ typedef struct describe_run {
   const opis_options *options;
   describe_inputs *inputs;
   describe_output *output;
-  describe_dump *dump; /* NULL: none */
-  int jobs;            /* threads that read and decode */
-  uint64_t total;      /* for the progress line; 0: unknown */
+  describe_dump *dump;   /* NULL: none */
+  describe_ahead *ahead; /* NULL: none */
+  int jobs;              /* threads that read and decode */
+  uint64_t total;        /* for the progress line; 0: unknown */
   /* what happened */
   uint64_t done, failed, skipped, left_alone;
 } describe_run;

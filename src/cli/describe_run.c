@@ -21,10 +21,7 @@ static const size_t BYTES_IN_FLIGHT = (size_t)192 << 20; /* decoded pixels beyon
 typedef struct slot {
   bool ready;
   describe_input input;
-  opis_image *image; /* NULL: failed */
-  int code;
-  char *message;
-  double decode_ms;
+  describe_loaded loaded;
 } slot;
 
 typedef struct state {
@@ -47,31 +44,36 @@ static size_t image_bytes(const opis_image *image)
 
 static void keep_error(slot *s, int code)
 {
-  s->code = code;
-  s->message = strdup(opis_error_message());
+  s->loaded.code = code;
+  s->loaded.message = strdup(opis_error_message());
 }
 
-static void load(slot *s, const opis_image_options *options)
+static void load_standard_input(slot *s, const opis_image_options *options)
 {
   double started = clock_seconds();
-  int code;
-  if (strcmp(s->input.path, "-") == 0) {
-    char *bytes;
-    size_t size;
-    code = file_read_fd(&bytes, &size, STDIN_FILENO, "standard input", options->max_bytes ? options->max_bytes : OPIS_MAX_BYTES_DEFAULT);
-    if (code == 0) {
-      code = opis_image_open_memory(&s->image, bytes, size, options);
-      if (code < 0)
-        error_prefix(code, "standard input");
-      free(bytes);
-    }
-  } else
-    code = opis_image_open_file(&s->image, s->input.path, options);
+  char *bytes;
+  size_t size;
+  int code = file_read_fd(&bytes, &size, STDIN_FILENO, "standard input", options->max_bytes ? options->max_bytes : OPIS_MAX_BYTES_DEFAULT);
+  if (code == 0) {
+    code = opis_image_open_memory(&s->loaded.image, bytes, size, options);
+    if (code < 0)
+      error_prefix(code, "standard input");
+    free(bytes);
+  }
   if (code < 0) {
-    s->image = NULL;
+    s->loaded.image = NULL;
     keep_error(s, code);
   }
-  s->decode_ms = (clock_seconds() - started) * 1e3;
+  s->loaded.decode_ms = (clock_seconds() - started) * 1e3;
+}
+
+static void load(slot *s, const describe_run *r)
+{
+  const char *path = s->input.path;
+  if (strcmp(path, "-") == 0)
+    load_standard_input(s, &r->options->image);
+  else if (!describe_ahead_take(r->ahead, &s->loaded, path))
+    describe_load(&s->loaded, path, &r->options->image);
 }
 
 /* Takes the next input that needs work into a slot of its own; NULL at the end. */
@@ -122,10 +124,10 @@ static void *reader(void *user)
 {
   state *t = user;
   for (slot *s; (s = take(t));) {
-    if (s->code == 0)
-      load(s, &t->r->options->image);
+    if (s->loaded.code == 0)
+      load(s, t->r);
     pthread_mutex_lock(&t->lock);
-    t->bytes += image_bytes(s->image);
+    t->bytes += image_bytes(s->loaded.image);
     s->ready = true;
     pthread_cond_signal(&t->ready);
     pthread_mutex_unlock(&t->lock);
@@ -169,8 +171,8 @@ static int describe_batch(state *t, slot **slots, size_t n, opis_description **d
   size_t at[BATCH], k = 0;
   for (size_t i = 0; i < n; i++) {
     d[i] = NULL;
-    if (slots[i]->image) {
-      images[k] = slots[i]->image;
+    if (slots[i]->loaded.image) {
+      images[k] = slots[i]->loaded.image;
       at[k++] = i;
     }
   }
@@ -199,11 +201,11 @@ static int answer(state *t, slot *s, const opis_description *d, cli_progress *pr
   describe_run *r = t->r;
   int code = 0;
   if (d && r->dump) {
-    code = describe_dump_add(r->dump, r->model, s->image);
+    code = describe_dump_add(r->dump, r->model, s->loaded.image);
     if (code < 0)
       return code;
   }
-  describe_answer a = {s->input.path, d, s->code, s->message ? s->message : "out of memory", s->decode_ms};
+  describe_answer a = {s->input.path, d, s->loaded.code, s->loaded.message ? s->loaded.message : "out of memory", s->loaded.decode_ms};
   code = describe_output_write(r->output, &a);
   if (code < 0)
     return code;
@@ -221,10 +223,10 @@ static int answer(state *t, slot *s, const opis_description *d, cli_progress *pr
 static void release(state *t, slot *s)
 {
   pthread_mutex_lock(&t->lock);
-  t->bytes -= image_bytes(s->image);
-  opis_image_free(s->image);
+  t->bytes -= image_bytes(s->loaded.image);
+  opis_image_free(s->loaded.image);
   free(s->input.path);
-  free(s->message);
+  free(s->loaded.message);
   *s = (slot){0};
   t->head++;
   pthread_cond_broadcast(&t->space);
