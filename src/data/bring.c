@@ -82,7 +82,7 @@ static int bring_alone(const bringing *b, const used_object *o, int from, const 
   odb_temporary t;
   uint8_t md5[MD5_SIZE];
   bool legacy = o->legacy && !o->oid.dir;
-  int code = odb_new(&t, db);
+  int code = odb_new(&t, db, &o->oid);
   if (code < 0)
     return code;
   if (legacy || clone_file(t.fd, from)) {

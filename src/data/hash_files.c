@@ -119,7 +119,7 @@ static int store_alone(job *j, int fd, tree_entry *e, const char *path)
     if (lseek(fd, 0, SEEK_SET) != 0)
       return error_set_errno("%s", path);
   }
-  code = odb_new(&t, j->store);
+  code = odb_new(&t, j->store, NULL);
   if (code < 0)
     return code;
   if (j->legacy)

@@ -46,7 +46,7 @@ static int store(repo *r, source *s, const tree_entry *e, uint8_t md5[MD5_SIZE],
   memcpy(id.md5, e->md5, MD5_SIZE);
   code = e->flags & VIEW_FILE_HERE ? source_file(&from, &bytes, &n, s, e->path) : source_read(&from, s, &id, true);
   if (code == 0)
-    code = odb_new(&t, &r->db);
+    code = odb_new(&t, &r->db, NULL);
   if (code == 0) {
     code = from >= 0 ? copy_file(t.fd, from, true, e->path) : file_write_all(t.fd, bytes, n, e->path);
     if (code == 0 && lseek(t.fd, 0, SEEK_SET) != 0)
@@ -98,7 +98,7 @@ int source_take(oid *id, tree *out, repo *r, source *s, const char *path, int jo
   if (code == 0)
     code = source_bring(s, &u, false, jobs);
   odb_temporary none;
-  if (code == 0 && r->db.fd < 0 && (code = odb_new(&none, &r->db)) == 0) /* the source's side has just made our cache: it is opened here, too */
+  if (code == 0 && r->db.fd < 0 && (code = odb_new(&none, &r->db, NULL)) == 0) /* the source's side has just made our cache: it is opened here, too */
     odb_drop(&none, &r->db);
   bool folder = (root.flags & VIEW_DIR) != 0;
   taking t = {.r = r, .s = s, .from = folder ? &all : NULL, .root = &root, .to = out, .skip = strlen(path) + (*path != '\0')};

@@ -70,7 +70,7 @@ int objects_save(oid *o, const tree *t, repo *r, odb *store)
   int code = tree_write(t, o->md5, NULL, NULL, NULL);
   if (code < 0 || !store || odb_has(store, o))
     return code;
-  code = odb_new(&temporary, store);
+  code = odb_new(&temporary, store, o);
   if (code < 0)
     return code;
   code = tree_write(t, o->md5, NULL, sink, &temporary.fd);

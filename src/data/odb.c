@@ -48,6 +48,13 @@ void odb_key(char key[OID_KEY], const oid *o)
   snprintf(key, OID_KEY, "%.2s/%s", text, text + 2);
 }
 
+/* The folder of its first two digits. */
+static void fan_out(char folder[OID_KEY], const oid *o)
+{
+  odb_key(folder, o);
+  folder[2] = '\0';
+}
+
 static int parse_types(odb *db, const char *types)
 {
   static const char *const names[] = {"reflink", "hardlink", "symlink", "copy"};
@@ -221,13 +228,18 @@ static int prepare(odb *db)
   return code;
 }
 
-int odb_new(odb_temporary *t, odb *db)
+static void next_name(odb_temporary *t, odb *db)
+{
+  memcpy(t->name, ODB_TEMPORARY "/", sizeof ODB_TEMPORARY);
+  temporary_name(t->name + sizeof ODB_TEMPORARY, db->tag, atomic_fetch_add(&db->next, 1));
+}
+
+int odb_new_named(odb_temporary *t, odb *db)
 {
   int code = prepare(db);
   if (code < 0)
     return code;
-  memcpy(t->name, ODB_TEMPORARY "/", sizeof ODB_TEMPORARY);
-  temporary_name(t->name + sizeof ODB_TEMPORARY, db->tag, atomic_fetch_add(&db->next, 1));
+  next_name(t, db);
   for (int attempt = 0; attempt < 3; attempt++) {
     t->fd = openat(db->fd, t->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, db->shared ? 0664 : 0666);
     if (t->fd >= 0)
@@ -244,36 +256,99 @@ int odb_new(odb_temporary *t, odb *db)
   return error_set_errno("%s/%s", db->path, t->name);
 }
 
+int odb_new(odb_temporary *t, odb *db, const oid *o)
+{
+  char key[OID_KEY] = ".";
+  int code = prepare(db);
+  if (code < 0)
+    return code;
+  if (o)
+    fan_out(key, o);
+  if (!atomic_load_explicit(&db->named, memory_order_relaxed)) {
+    t->name[0] = '\0';
+    t->fd = temporary_nameless(db->fd, key, 0444);
+    if (t->fd < 0 && errno == ENOENT && o && make_folder(db, key) == 0)
+      t->fd = temporary_nameless(db->fd, key, 0444);
+    if (t->fd >= 0)
+      return 0;
+    if (errno == EOPNOTSUPP)
+      atomic_store(&db->named, true);
+  }
+  return odb_new_named(t, db);
+}
+
 void odb_drop(odb_temporary *t, odb *db)
 {
   if (t->fd < 0)
     return;
   close(t->fd);
-  unlinkat(db->fd, t->name, 0);
+  if (t->name[0])
+    unlinkat(db->fd, t->name, 0);
   t->fd = -1;
+}
+
+/* A temporary name for a file without one: by a link, or where that cannot be by a copy. */
+static int give_name(odb_temporary *t, odb *db)
+{
+  odb_temporary named;
+  next_name(t, db);
+  if (temporary_link(t->fd, db->fd, t->name))
+    return 0;
+  t->name[0] = '\0';
+  int code = lseek(t->fd, 0, SEEK_SET) == 0 ? odb_new_named(&named, db) : error_set_errno("%s", db->path);
+  if (code < 0)
+    return code;
+  code = copy_file(named.fd, t->fd, true, db->path);
+  if (code < 0) {
+    odb_drop(&named, db);
+    return code;
+  }
+  close(t->fd);
+  *t = named;
+  return 0;
+}
+
+static int set_mode(const odb *db, int fd, const struct stat *st, const char *key)
+{
+  if ((st->st_mode & 07777) == 0444 || fchmod(fd, 0444) == 0 || errno == EPERM || errno == EOPNOTSUPP)
+    return 0;
+  return error_set_errno("%s/%s", db->path, key);
+}
+
+static int rename_to(odb_temporary *t, odb *db, const oid *o, const char *key)
+{
+  char folder[OID_KEY];
+  if (renameat(db->fd, t->name, db->fd, key) == 0)
+    return 0;
+  fan_out(folder, o);
+  int code = errno == ENOENT ? make_folder(db, folder) : error_set_errno("%s/%s", db->path, key);
+  if (code == 0 && renameat(db->fd, t->name, db->fd, key) != 0)
+    code = error_set_errno("%s/%s", db->path, key);
+  return code;
 }
 
 int odb_keep(odb_temporary *t, odb *db, const oid *o)
 {
-  char key[OID_KEY], folder[3];
+  char key[OID_KEY], folder[OID_KEY];
   struct stat st;
-  int code = 0;
   odb_key(key, o);
-  snprintf(folder, sizeof folder, "%.2s", key);
-  if (fchmod(t->fd, 0444) != 0 && errno != EPERM && errno != EOPNOTSUPP)
-    code = error_set_errno("%s/%s", db->path, key);
-  if (code == 0 && renameat(db->fd, t->name, db->fd, key) != 0) {
-    bool missing = errno == ENOENT; /* the folder of its first two digits */
-    if (missing)
-      code = make_folder(db, folder);
-    if (code == 0 && (!missing || renameat(db->fd, t->name, db->fd, key) != 0))
-      code = error_set_errno("%s/%s", db->path, key);
+  fan_out(folder, o);
+  int code = fstat(t->fd, &st) == 0 ? set_mode(db, t->fd, &st, key) : error_set_errno("%s/%s", db->path, key);
+  bool linked = false;
+  if (code == 0 && !t->name[0]) {
+    linked = temporary_link(t->fd, db->fd, key) || (errno == ENOENT && make_folder(db, folder) == 0 && temporary_link(t->fd, db->fd, key));
+    if (!linked)
+      code = give_name(t, db); /* there is an object of that name, perhaps a damaged one: a rename takes its place */
+    if (!linked && code == 0)
+      code = set_mode(db, t->fd, &(struct stat){0}, key);
   }
+  if (code == 0 && !linked)
+    code = rename_to(t, db, o, key);
   if (code < 0) {
     odb_drop(t, db);
     return code;
   }
-  atomic_fetch_add_explicit(&db->stored, fstat(t->fd, &st) == 0 ? (unsigned long long)st.st_size + 1 : 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&db->stored, (unsigned long long)st.st_size + 1, memory_order_relaxed);
   close(t->fd);
   t->fd = -1;
   return 0;
@@ -281,18 +356,15 @@ int odb_keep(odb_temporary *t, odb *db, const oid *o)
 
 int odb_link(odb *db, const oid *o, int fd, bool *done)
 {
-  char key[OID_KEY], folder[3], self[40];
-  int code = prepare(db), linked;
+  char key[OID_KEY], folder[OID_KEY];
+  int code = prepare(db);
   *done = false;
   if (code < 0)
     return code;
   odb_key(key, o);
-  snprintf(folder, sizeof folder, "%.2s", key);
-  snprintf(self, sizeof self, "/proc/self/fd/%d", fd); /* a path could have another file by now */
-  linked = linkat(AT_FDCWD, self, db->fd, key, AT_SYMLINK_FOLLOW);
-  if (linked != 0 && errno == ENOENT && make_folder(db, folder) == 0)
-    linked = linkat(AT_FDCWD, self, db->fd, key, AT_SYMLINK_FOLLOW);
-  if (linked != 0)
+  fan_out(folder, o);
+  /* The open file and not its path, which could have another one by now. */
+  if (!temporary_link(fd, db->fd, key) && !(errno == ENOENT && make_folder(db, folder) == 0 && temporary_link(fd, db->fd, key)))
     return 0; /* another file system, too many links, or somebody else's file */
   *done = true;
   if (fchmod(fd, 0444) != 0 && errno != EPERM && errno != EOPNOTSUPP) /* until here, the object counts as one that must be hashed first */
@@ -304,7 +376,7 @@ int odb_link(odb *db, const oid *o, int fd, bool *done)
 int odb_write(odb *db, const oid *o, const void *bytes, size_t n)
 {
   odb_temporary t;
-  int code = odb_new(&t, db);
+  int code = odb_new(&t, db, o);
   if (code < 0)
     return code;
   code = file_write_all(t.fd, bytes, n, db->path);

@@ -34,6 +34,7 @@ typedef struct odb {
   link_type types[4];
   int n_types;
   atomic_uint next;     /* numbers temporary files */
+  atomic_bool named;    /* they need names: the file system has no files without */
   char tag[17];         /* of this process's ones (temporary.h) */
   bool prepared;        /* the folders of the store are there, and swept */
   pthread_mutex_t lock; /* while they are made */
@@ -56,13 +57,14 @@ int odb_rehash(odb *db, const oid *o);
 /* Opens an object for reading; OPIS_ENOTFOUND. */
 int odb_read_fd(int *fd, odb *db, const oid *o);
 
-/* A new file inside the store under a temporary name; odb_keep gives it its object's name (dropping it when the object is there already), odb_drop takes it away. What a killed process leaves
- * is swept by the next one. */
+/* A new file inside the store; odb_keep gives it its object's name, also where that object was there already, odb_drop takes it away. It has no name until then, or a temporary one where the file
+ * system knows no such files, or where it is asked for: what a killed process leaves of those is swept by the next one. */
 typedef struct odb_temporary {
   int fd;
-  char name[80];
+  char name[80]; /* "": none */
 } odb_temporary;
-int odb_new(odb_temporary *t, odb *db);
+int odb_new(odb_temporary *t, odb *db, const oid *o /* what it will be, for its place on the disk; NULL: not known yet */);
+int odb_new_named(odb_temporary *t, odb *db);
 int odb_keep(odb_temporary *t, odb *db, const oid *o);
 void odb_drop(odb_temporary *t, odb *db);
 /* The open file itself becomes the object, by a link; *done is false where that does not work. */

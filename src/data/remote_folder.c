@@ -23,10 +23,13 @@
 typedef struct folder_remote {
   remote base;
   char *path;
+  _Atomic int fd; /* -1 until it is needed, and there */
   atomic_uint next;
   pthread_mutex_t lock;
   char tag[TEMPORARY_TAG]; /* of this process's temporary files: other machines may use the same folder */
-  atomic_bool used;        /* their folder is there, and swept */
+  atomic_bool swept;       /* what killed processes left is away */
+  atomic_bool named;       /* files in the making need names here: the file system has none without */
+  atomic_bool no_clones;   /* one failed; the others are not tried */
 } folder_remote;
 
 #define TEMPORARY ".opis"
@@ -39,14 +42,35 @@ static int full_path(char **path, const remote *r, const char *key)
   return asprintf(path, "%s/%s", f->path, key) < 0 ? error_nomem() : 0;
 }
 
+/* The folder itself, open; -1 and errno where it is not there. It stays the same one when something else is mounted over it meanwhile. */
+static int top(folder_remote *f)
+{
+  int fd = atomic_load_explicit(&f->fd, memory_order_acquire);
+  if (fd >= 0)
+    return fd;
+  pthread_mutex_lock(&f->lock);
+  if (atomic_load(&f->fd) < 0) {
+    fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+      atomic_store_explicit(&f->fd, fd, memory_order_release);
+  } else
+    fd = atomic_load(&f->fd);
+  pthread_mutex_unlock(&f->lock);
+  return fd;
+}
+
+static int failed(const folder_remote *f, const char *key)
+{
+  return error_set_errno("%s/%s", f->path, key);
+}
+
 static void folder_close(remote *r)
 {
   folder_remote *f = (folder_remote *)r;
-  char *path;
-  if (atomic_load(&f->used) && asprintf(&path, "%s/" TEMPORARY, f->path) >= 0) {
-    rmdir(path); /* stays when somebody else is pushing */
-    free(path);
-  }
+  if (atomic_load(&f->swept))
+    unlinkat(f->fd, TEMPORARY, AT_REMOVEDIR); /* stays when somebody else is pushing */
+  if (atomic_load(&f->fd) >= 0)
+    close(f->fd);
   free(f->path);
   free(f);
 }
@@ -68,18 +92,13 @@ static bool folder_disk(const remote *r)
 
 static int folder_exists(remote *r, const char *key, bool *there, uint64_t *size)
 {
-  char *path;
+  folder_remote *f = (folder_remote *)r;
   struct stat st;
-  int code = full_path(&path, r, key);
-  if (code < 0)
-    return code;
-  *there = stat(path, &st) == 0 && S_ISREG(st.st_mode);
-  if (!*there && errno != ENOENT && errno != ENOTDIR)
-    code = error_set_errno("%s", path);
+  int fd = top(f), error = fd >= 0 && fstatat(fd, key, &st, 0) == 0 ? 0 : errno;
+  *there = error == 0 && S_ISREG(st.st_mode);
   if (size)
     *size = *there ? (uint64_t)st.st_size : 0;
-  free(path);
-  return code;
+  return error == 0 || error == ENOENT || error == ENOTDIR ? 0 : failed(f, key);
 }
 
 static int list_folder(DIR *d, strbuf *key, size_t prefix_n, const char *prefix, remote_list_fn *each, void *user, int depth)
@@ -139,15 +158,10 @@ static int folder_list(remote *r, const char *prefix, remote_list_fn *each, void
 
 static int folder_open(remote *r, const char *key, int *fd)
 {
-  char *path;
-  int code = full_path(&path, r, key);
-  if (code < 0)
-    return code;
-  *fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (*fd < 0)
-    code = error_set_errno("%s", path);
-  free(path);
-  return code;
+  folder_remote *f = (folder_remote *)r;
+  int at = top(f);
+  *fd = at < 0 ? -1 : openat(at, key, O_RDONLY | O_CLOEXEC);
+  return *fd < 0 ? failed(f, key) : 0;
 }
 
 static int folder_get(remote *r, const char *key, int fd, const remote_io *io)
@@ -163,85 +177,129 @@ static int folder_get(remote *r, const char *key, int fd, const remote_io *io)
   return code;
 }
 
-static int make_parent(const char *path)
+static int make_parent(const folder_remote *f, const char *key)
 {
-  char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
-  int code = folder ? file_make_folders(folder, 0777) : error_nomem();
+  char *folder;
+  const char *slash = strrchr(key, '/');
+  if (asprintf(&folder, "%s/%.*s", f->path, slash ? (int)(slash - key) : 0, key) < 0)
+    return error_nomem();
+  int code = file_make_folders(folder, 0777);
   free(folder);
   return code;
 }
 
-/* Once: the folder of temporary files, without what killed processes left in it. */
+/* Once: the folder is there, without what killed processes left in it. */
 static int prepare(folder_remote *f)
 {
-  char *path;
-  int code = 0;
-  if (atomic_load_explicit(&f->used, memory_order_acquire))
+  if (atomic_load_explicit(&f->swept, memory_order_acquire))
     return 0;
+  int code = file_make_folders(f->path, 0777), at = code < 0 ? -1 : top(f);
+  if (code == 0 && at < 0)
+    code = error_set_errno("%s", f->path);
   pthread_mutex_lock(&f->lock);
-  if (!atomic_load(&f->used)) {
-    code = asprintf(&path, "%s/" TEMPORARY, f->path) < 0 ? error_nomem() : file_make_folders(path, 0777);
-    int fd = code < 0 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (code == 0 && !atomic_load(&f->swept)) {
+    int fd = openat(at, TEMPORARY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    temporary_tag(f->tag);
     if (fd >= 0) {
-      temporary_tag(f->tag);
       temporary_sweep(fd, f->tag);
       close(fd);
-      atomic_store_explicit(&f->used, true, memory_order_release);
-    } else if (code == 0)
-      code = error_set_errno("%s", path);
-    free(path);
+    }
+    atomic_store_explicit(&f->swept, true, memory_order_release);
   }
   pthread_mutex_unlock(&f->lock);
+  return code;
+}
+
+/* Objects have mode 0444 as DVC leaves them; a file system without modes is fine, too. */
+static int fill(folder_remote *f, int to, int from, const char *key)
+{
+  struct stat st;
+  bool clones = !atomic_load_explicit(&f->no_clones, memory_order_relaxed);
+  if (clones && clone_file(to, from))
+    clones = false;
+  else {
+    if (clones)
+      atomic_store_explicit(&f->no_clones, true, memory_order_relaxed);
+    int code = copy_file(to, from, false, key);
+    if (code < 0)
+      return code;
+  }
+  if (fstat(to, &st) != 0)
+    return failed(f, key);
+  if ((st.st_mode & 07777) != 0444)
+    fchmod(to, 0444);
+  return 0;
+}
+
+/* A file that has no name until it is whole. *done is false where that does not work. */
+static int put_nameless(folder_remote *f, const char *key, int from, bool *done)
+{
+  const char *slash = strrchr(key, '/');
+  char *folder = strndup(key, slash ? (size_t)(slash - key) : 0);
+  *done = false;
+  if (!folder)
+    return error_nomem();
+  int to = temporary_nameless(f->fd, *folder ? folder : ".", 0444), code = 0;
+  if (to < 0 && errno == ENOENT && (code = make_parent(f, key)) == 0)
+    to = temporary_nameless(f->fd, *folder ? folder : ".", 0444);
+  free(folder);
+  if (to < 0) {
+    if (code == 0 && errno == EOPNOTSUPP)
+      atomic_store(&f->named, true);
+    return code;
+  }
+  code = fill(f, to, from, key);
+  if (code == 0)
+    *done = temporary_link(to, f->fd, key);
+  if (close(to) != 0 && code == 0 && *done) { /* quotas, and disks behind a network */
+    code = failed(f, key);
+    unlinkat(f->fd, key, 0);
+  }
+  return code;
+}
+
+static int put_named(folder_remote *f, const char *key, int from)
+{
+  char name[TEMPORARY_NAME + sizeof TEMPORARY] = TEMPORARY "/";
+  int code = 0;
+  temporary_name(name + sizeof TEMPORARY, f->tag, atomic_fetch_add(&f->next, 1));
+  int to = openat(f->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (to < 0 && errno == ENOENT && (code = make_parent(f, name)) == 0)
+    to = openat(f->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (to < 0)
+    return code < 0 ? code : failed(f, name);
+  code = fill(f, to, from, key);
+  if (close(to) != 0 && code == 0)
+    code = failed(f, name);
+  if (code == 0 && renameat(f->fd, name, f->fd, key) != 0) {
+    code = errno == ENOENT ? make_parent(f, key) : failed(f, key);
+    if (code == 0 && renameat(f->fd, name, f->fd, key) != 0)
+      code = failed(f, key);
+  }
+  if (code < 0)
+    unlinkat(f->fd, name, 0);
   return code;
 }
 
 static int folder_put(remote *r, const char *key, int fd, uint64_t size, const remote_io *io)
 {
   folder_remote *f = (folder_remote *)r;
-  char *path, *temporary = NULL, name[TEMPORARY_NAME];
-  int code = full_path(&path, r, key);
-  if (code == 0)
-    code = prepare(f);
-  temporary_name(name, f->tag, atomic_fetch_add(&f->next, 1));
-  if (code == 0 && asprintf(&temporary, "%s/" TEMPORARY "/%s", f->path, name) < 0)
-    code = error_nomem();
-  if (code < 0) {
-    free(path);
-    return code;
-  }
-  int to = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (to < 0 && errno == ENOENT && (code = make_parent(temporary)) == 0)
-    to = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (to < 0)
-    code = code < 0 ? code : error_set_errno("%s", temporary);
-  if (code == 0)
-    code = copy_file(to, fd, true, path);
-  if (code == 0)
-    fchmod(to, 0444); /* as DVC leaves them; a file system without modes is fine, too */
-  if (to >= 0 && close(to) != 0 && code == 0)
-    code = error_set_errno("%s", temporary);
-  if (code == 0 && rename(temporary, path) != 0) {
-    code = errno == ENOENT ? make_parent(path) : error_set_errno("%s", path);
-    if (code == 0 && rename(temporary, path) != 0)
-      code = error_set_errno("%s", path);
-  }
-  if (code < 0 && to >= 0)
-    unlink(temporary);
+  bool done = false;
+  int code = prepare(f);
+  if (code == 0 && !atomic_load_explicit(&f->named, memory_order_relaxed))
+    code = put_nameless(f, key, fd, &done);
+  if (code == 0 && !done)
+    code = lseek(fd, 0, SEEK_SET) == 0 ? put_named(f, key, fd) : failed(f, key);
   if (code == 0 && io && io->moved)
     io->moved(io->user, size);
-  free(temporary);
-  free(path);
   return code;
 }
 
 static int folder_remove(remote *r, const char *key)
 {
-  char *path;
-  int code = full_path(&path, r, key);
-  if (code == 0 && unlink(path) != 0 && errno != ENOENT)
-    code = error_set_errno("%s", path);
-  free(path);
-  return code;
+  folder_remote *f = (folder_remote *)r;
+  int fd = top(f);
+  return (fd >= 0 && unlinkat(fd, key, 0) == 0) || errno == ENOENT ? 0 : failed(f, key);
 }
 
 static const remote_ops folder_ops = {
@@ -266,6 +324,7 @@ int remote_folder_open(remote **out, const char *url, const remote_settings *set
   f->base.ops = &folder_ops;
   f->path = strdup(strncasecmp(url, "file://", 7) == 0 ? url + 7 : url);
   f->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  f->fd = -1;
   if (!f->path) {
     folder_close(&f->base);
     return error_nomem();

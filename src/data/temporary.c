@@ -62,6 +62,21 @@ void temporary_sweep(int folder, const char *tag)
   closedir(d);
 }
 
+int temporary_nameless(int at, const char *folder, mode_t mode)
+{
+  int fd = openat(at, folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+  if (fd < 0 && (errno == EISDIR || errno == EINVAL)) /* what kernels and file systems say that have never heard of it */
+    errno = EOPNOTSUPP;
+  return fd;
+}
+
+bool temporary_link(int fd, int at, const char *name)
+{
+  char self[40];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  return linkat(AT_FDCWD, self, at, name, AT_SYMLINK_FOLLOW) == 0;
+}
+
 /* Renaming works inside of one mount only; two of one file system are two. */
 static bool one_mount(const char *a, const char *b)
 {

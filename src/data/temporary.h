@@ -12,6 +12,12 @@ void temporary_name(char name[TEMPORARY_NAME], const char *tag, unsigned n);
 /* Takes away what processes left that are no more: those with our tag whose number nobody has (or is our own: call it before the first name is used), others when they are days old. */
 void temporary_sweep(int folder, const char *tag);
 
+/* A new file in `folder` (below `at`) that has no name, open for reading and writing, of this mode but for the umask: nobody sees it, and nothing is left of it when the process is killed. -1 and
+ * errno where that cannot be; EOPNOTSUPP: file systems that do not know such files. */
+int temporary_nameless(int at, const char *folder, mode_t mode);
+/* Gives an open file a (further) name. False and errno where that cannot be: EEXIST when something has it. */
+bool temporary_link(int fd, int at, const char *name);
+
 /* file_replace and file_replace_open (util/file.h) with the temporary file in another folder, which is made, when that is on the same file system, else beside the path: so that a kill leaves no
  * strange name among what git sees. */
 int temporary_replace_open(file_replacement *f, const char *path, const char *folder, mode_t mode);

@@ -350,7 +350,7 @@ static int bring_into(repo *r, remote *side, const oid *o, bool legacy, const re
   char key[OID_KEY + 16];
   uint8_t md5[MD5_SIZE];
   transfer_key(key, o, legacy);
-  int code = odb_new(&t, db);
+  int code = odb_new(&t, db, o);
   if (code < 0)
     return code;
   code = side->ops->get(side, key, t.fd, io);
@@ -437,7 +437,7 @@ static int in_bulk(moving *m, bool send)
     temporary[k].fd = -1;
     if (send)
       code = odb_check(db, &o->oid, &size);
-    else if ((code = odb_new(&temporary[k], db)) == 0) {
+    else if ((code = odb_new_named(&temporary[k], db)) == 0) {
       close(temporary[k].fd); /* many files: no descriptor each */
       temporary[k].fd = -1;
     }

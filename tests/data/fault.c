@@ -4,7 +4,9 @@
  * FAULT=kill:N          the N-th call (from 1) is never made: SIGKILL
  * FAULT=half:N          the same, but a write has put half of its bytes down before
  * FAULT=EIO:N           the N-th call fails once
- * FAULT=ENOSPC:N        from the N-th on, whatever needs room fails */
+ * FAULT=ENOSPC:N        from the N-th on, whatever needs room fails
+ *
+ * FAULT_NAMES=1 beside one of these: the file system knows no files without a name (O_TMPFILE), as NFS does not */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +29,7 @@ static atomic_ulong calls;
 static unsigned long at;
 static enum { OFF, COUNT, KILL, HALF, FAIL_EIO, FAIL_ENOSPC } mode;
 static char count_path[4096];
+static bool names_only;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -39,6 +42,7 @@ __attribute__((constructor)) static void begin(void)
     : strncmp(fault, "EIO", 3) == 0     ? FAIL_EIO
     : strncmp(fault, "ENOSPC", 6) == 0  ? FAIL_ENOSPC
                                         : COUNT;
+  names_only = getenv("FAULT_NAMES") != NULL;
   snprintf(count_path, sizeof count_path, "%s", path ? path : "");
   unsetenv("FAULT"); /* programs that opis starts are not under test */
   unsetenv("LD_PRELOAD");
@@ -109,6 +113,11 @@ ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t where)
   return put(fd, bytes, n, where, true);
 }
 
+static bool makes(int flags)
+{
+  return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
 static bool writes(int flags)
 {
   return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
@@ -119,9 +128,9 @@ static bool writes(int flags)
   {                                                                                                                                                                                \
     va_list a;                                                                                                                                                                     \
     va_start(a, flags);                                                                                                                                                            \
-    mode_t m = flags & O_CREAT ? (mode_t)va_arg(a, int) : 0;                                                                                                                       \
+    mode_t m = makes(flags) ? (mode_t)va_arg(a, int) : 0;                                                                                                                          \
     va_end(a);                                                                                                                                                                     \
-    if (writes(flags) && strncmp(path, "/dev/", 5) != 0 && fails(flags & O_CREAT))                                                                                                 \
+    if (writes(flags) && strncmp(path, "/dev/", 5) != 0 && fails(makes(flags)))                                                                                                    \
       return -1;                                                                                                                                                                   \
     return REAL(int, #name, const char *, int, ...)(path, flags, m);                                                                                                               \
   }
@@ -133,9 +142,13 @@ OPEN(open64)
   {                                                                                                                                                                                \
     va_list a;                                                                                                                                                                     \
     va_start(a, flags);                                                                                                                                                            \
-    mode_t m = flags & O_CREAT ? (mode_t)va_arg(a, int) : 0;                                                                                                                       \
+    mode_t m = makes(flags) ? (mode_t)va_arg(a, int) : 0;                                                                                                                          \
     va_end(a);                                                                                                                                                                     \
-    if (writes(flags) && fails(flags & O_CREAT))                                                                                                                                   \
+    if ((flags & O_TMPFILE) == O_TMPFILE && names_only) {                                                                                                                          \
+      errno = EOPNOTSUPP;                                                                                                                                                          \
+      return -1;                                                                                                                                                                   \
+    }                                                                                                                                                                              \
+    if (writes(flags) && fails(makes(flags)))                                                                                                                                      \
       return -1;                                                                                                                                                                   \
     return REAL(int, #name, int, const char *, int, ...)(folder, path, flags, m);                                                                                                  \
   }

@@ -220,6 +220,8 @@ SCENARIOS = {
     "unprotect": (protected, ["unprotect", "data"]),
     "config": (tracked, ["config", "cache.type", "copy"]),
 }
+NAMES = {f"{name}-names" for name in ("add", "add-file", "push", "pull")}  # on a file system whose files always have names: what is in the making has temporary ones
+SCENARIOS.update({name: SCENARIOS[name.removesuffix("-names")] for name in sorted(NAMES)})
 GOES = {"gc", "gc-cloud"}  # what may take objects away
 
 
@@ -246,15 +248,19 @@ def check_after(name, before, after, end):
     else:
         assert before.cache.keys() <= after.cache.keys() <= end.cache.keys() | before.cache.keys() and before.store.keys() <= after.store.keys()
     assert not broken_promises(after.store), "a directory object on the remote whose files are not there"
-    if name not in ("pull", "fetch"):
+    if name not in ("pull", "pull-names", "fetch"):
         assert not broken_promises(after.cache)
+
+
+def preload(name, **fault):
+    return {"LD_PRELOAD": str(FAULT), **fault, **({"FAULT_NAMES": "1"} if name in NAMES else {})}
 
 
 def one_point(name, args, template, before, end, fault, where):
     shutil.rmtree(where, ignore_errors=True)
     world = template.copy(where)
     try:
-        done = world.run(*args, LD_PRELOAD=str(FAULT), FAULT=fault)
+        done = world.run(*args, **preload(name, FAULT=fault))
         after = world.state()
         check_after(name, before, after, end)
         if fault.startswith(("kill", "half")):
@@ -289,7 +295,7 @@ def test_every_point(memory, name):
     before = template.state()
     whole = template.copy(memory / "whole")
     count = memory / "count"
-    done = whole.run(*args, LD_PRELOAD=str(FAULT), FAULT="count", FAULT_COUNT=str(count))
+    done = whole.run(*args, **preload(name, FAULT="count", FAULT_COUNT=str(count)))
     assert done.returncode == 0, done.stderr
     end, n = whole.state(), int(count.read_text())
     assert n >= 3 and not end.strange and not end.damaged
