@@ -24,6 +24,7 @@ static const cli_command *const commands[] = {
   &data_doctor_command,
   &data_hooks_command,
   &data_list_command,
+  &data_ls_command,
   &data_get_command,
   &data_import_command,
   &data_update_command,

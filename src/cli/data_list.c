@@ -26,7 +26,7 @@ typedef struct choice {
 /* -1, or the exit status when options end the command. */
 static int read_options(choice *c, cli_args *a, const cli_command *self, int argc, char **argv)
 {
-  *c = (choice){.view = {.stage_files = true}};
+  *c = (choice){.view = {.stage_files = true, .links = true}};
   if (!data_take_list(&c->remote_config, &c->source.n_remote_config, &argc, argv, "--remote-config")) {
     cli_error("out of memory");
     return CLI_FAILED;
@@ -263,6 +263,17 @@ const cli_command data_list_command = {
   .operands = "URL [PATH]",
   .summary = "list the files and data of a repository",
   .description = "Lists what git has and the data over it, of a repository on this machine (as it is, or in a revision) or of one that git can clone.",
+  .options = list_options,
+  .examples = list_examples,
+  .run = run_list,
+  .operand_completion = CLI_COMPLETE_FOLDER,
+};
+
+const cli_command data_ls_command = {
+  .name = "ls",
+  .operands = "URL [PATH]",
+  .summary = "the same as list",
+  .description = "Another name of 'opis data list'.",
   .options = list_options,
   .examples = list_examples,
   .run = run_list,

@@ -222,6 +222,8 @@ static int add_one(repo *r, const stages *set, const char *typed, const add_opti
   if (code == 0)
     code = find_or_make(&s, &i, &inside, &owned, set, rel);
   if (code == 0)
+    code = stage_check_place(r, s->file);
+  if (code == 0)
     code = lock_check_paths(r, (const char *const[]){s->outs[i].path}, 1, true);
   if (code == 0 && !inside)
     code = gitignore_check_untracked(r, rel);

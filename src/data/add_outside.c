@@ -74,11 +74,9 @@ static int check_free(repo *r, const char *rel, const char *file)
   int code = stages_load(&set, r);
   if (code < 0)
     return code;
-  const output *o = stages_find(&set, rel, false);
-  if (o && strcmp(o->stage->file, file) != 0)
-    code = error_set(OPIS_ECONFLICT, "%s: %s tracks '%s' already", rel, o->stage->file, o->path);
+  code = stages_check_free(&set, rel, file);
   stages_free(&set);
-  return code;
+  return code < 0 ? code : stage_check_place(r, file);
 }
 
 int add_outside(repo *r, const char *typed, const add_options *a, name_list *written)

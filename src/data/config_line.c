@@ -65,9 +65,10 @@ static bool section_line(config_line *l, const char *s, const char *e, int *code
   char quote = name < e && (*name == '\'' || *name == '"') ? *name : '\0';
   for (const char *close = name + 1; close < e; close++) {
     const char *stop = trim_end(name, close);
-    if (*close != ']' || stop == name || (quote && (stop - name < 3 || stop[-1] != quote)) || !(ends(close + 1, e) || close[1] == ']'))
+    bool another = close + 1 < e && close[1] == ']';
+    if (*close != ']' || stop == name || (quote && (stop - name < 3 || stop[-1] != quote)) || !(another || ends(close + 1, e)))
       continue;
-    if (*name == '[' || close[1] == ']') {
+    if (*name == '[' || another) {
       l->wrong = "sections inside of sections are not known";
       return true;
     }

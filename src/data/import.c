@@ -259,19 +259,6 @@ static int resolve(char **rel, repo *r, const char *path, const import_options *
   return code < 0 ? code : repo_check_no_links(r, *rel);
 }
 
-static int check_free(const stages *set, const char *rel, const char *file)
-{
-  size_t n = strlen(rel);
-  for (size_t i = 0; i < set->n; i++)
-    for (size_t k = 0; k < set->items[i]->n_outs; k++) {
-      const char *path = set->items[i]->outs[k].path;
-      size_t m = path ? strlen(path) : 0;
-      if (path && strcmp(set->items[i]->file, file) != 0 && ((strncmp(path, rel, n) == 0 && (!path[n] || path[n] == '/')) || (strncmp(path, rel, m) == 0 && rel[m] == '/')))
-        return error_set(OPIS_ECONFLICT, "%s: %s tracks '%s' already", rel, set->items[i]->file, path);
-    }
-  return 0;
-}
-
 int data_import(name_list *written, repo *r, const char *url, const char *typed, const import_options *o)
 {
   stages set = {0};
@@ -297,7 +284,9 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
   if (code == 0 && !o->force && scan_kind(r, file) != PATH_MISSING)
     code = error_set(OPIS_EEXISTS, "%s: exists already; --force takes its place", file);
   if (code == 0)
-    code = check_free(&set, rel, file);
+    code = stages_check_free(&set, rel, file);
+  if (code == 0)
+    code = stage_check_place(r, file);
   if (code == 0)
     code = gitignore_check_untracked(r, rel);
   if (code == 0)

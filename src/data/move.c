@@ -153,7 +153,20 @@ static int move_output(repo *r, output *o, const char *from, const char *to, boo
   return code;
 }
 
-static int check_move(repo *r, const output *o, const char *a, const char *b, const char *from, const char *to)
+static int check_place(repo *r, const stages *set, const output *o, const char *a, const char *b)
+{
+  char *file = NULL;
+  bool alike = named_alike(o->stage, a);
+  if (alike && asprintf(&file, "%s.dvc", b) < 0)
+    return error_nomem();
+  int code = stages_check_free(set, b, file ? file : "");
+  if (code == 0 && file)
+    code = stage_check_place(r, file);
+  free(file);
+  return code;
+}
+
+static int check_move(repo *r, const stages *set, const output *o, const char *a, const char *b, const char *from, const char *to)
 {
   if (!o)
     return error_set(OPIS_ENOTFOUND, "%s: not tracked", from);
@@ -161,7 +174,7 @@ static int check_move(repo *r, const output *o, const char *a, const char *b, co
     return error_set(OPIS_EUNSUPPORTED, "%s: an output of a pipeline stage; change dvc.yaml instead", from);
   if (strcmp(a, b) == 0)
     return error_set(OPIS_EINVALID, "%s: is already there", from);
-  return scan_kind(r, b) != PATH_MISSING ? error_set(OPIS_EEXISTS, "%s: exists already", to) : 0;
+  return scan_kind(r, b) != PATH_MISSING ? error_set(OPIS_EEXISTS, "%s: exists already", to) : check_place(r, set, o, a, b);
 }
 
 /* Into a folder, as mv does. */
@@ -181,7 +194,7 @@ static int move(repo *r, const stages *set, const char *a, const char *typed, co
     code = resolve(&b, r, a, typed);
   output *o = code == 0 ? stages_find(set, a, true) : NULL;
   if (code == 0 && !again)
-    code = check_move(r, o, a, b, from, to);
+    code = check_move(r, set, o, a, b, from, to);
   if (code == 0)
     code = repo_check_no_links(r, b);
   if (code == 0)

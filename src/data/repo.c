@@ -86,7 +86,7 @@ static void sweep(const repo *r)
 static int recover(const repo *r, odb *db)
 {
   size_t damaged;
-  int code = settle_recover(db, &damaged);
+  int code = settle_recover(db, r->pool, &damaged);
   if (damaged)
     repo_warn(r, "the machine stopped before everything was on its disk: %zu damaged %s taken away; 'opis data add' or 'opis data pull' brings back what is missing", damaged,
       damaged == 1 ? "object was" : "objects were");

@@ -1,5 +1,6 @@
 #include "data/settle.h"
 
+#include "data/check_objects.h"
 #include "util/error.h"
 #include "util/file.h"
 
@@ -14,16 +15,31 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NOTE ODB_TEMPORARY "/" ODB_NOTE /* followed by the tag and the number of the process (temporary.h); it holds the boot's id */
-enum { LITTLE = 64 << 20, WRITTEN_BACK = 60, BOOT = 64, NAME = 96, SLACK = 2 };
+#define NOTE ODB_TEMPORARY "/" ODB_NOTE /* followed by the tag and the number of the process (temporary.h); it holds the ids of the boot and the machine */
+enum { LITTLE = 64 << 20, WRITTEN_BACK = 60, BOOT = 96, NAME = 96, SLACK = 2 };
 
-static void boot_id(char id[BOOT])
+static size_t read_id(char *id, size_t most, const char *path)
 {
-  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  ssize_t n = fd < 0 ? 0 : read(fd, id, BOOT - 1);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t n = fd < 0 ? 0 : read(fd, id, most);
   if (fd >= 0)
     close(fd);
-  id[n > 0 ? n : 0] = '\0';
+  return n > 0 ? (size_t)n : 0;
+}
+
+/* Of this start of the machine, and of the machine, where it has one (containers have none as a rule). */
+static void boot_id(char id[BOOT])
+{
+  size_t n = read_id(id, 40, "/proc/sys/kernel/random/boot_id");
+  n += read_id(id + n, 40, "/etc/machine-id");
+  id[n] = '\0';
+}
+
+/* A cache that machines share over a network: another one's note is its own business. */
+static bool of_another_machine(const char *id, const char *boot)
+{
+  const char *a = strchr(id, '\n'), *b = strchr(boot, '\n');
+  return a && b && a[1] && b[1] && strcmp(a, b) != 0;
 }
 
 static void note_name(char name[NAME], const odb *db)
@@ -84,6 +100,8 @@ static void one_note(notes *n, int folder, const char *name, const char *mine, c
   if (got < 0)
     return;
   id[got] = '\0';
+  if (of_another_machine(id, boot))
+    return;
   bool now = strcmp(id, boot) == 0, other = now && strcmp(name, mine) != 0;
   if (other && (!n->others || st.st_mtime < n->oldest))
     n->oldest = st.st_mtime;
@@ -149,36 +167,50 @@ int settle_now(odb *db)
   return n.any ? wait_for_disk(db) : 0;
 }
 
-typedef struct checking {
+typedef struct suspects {
   odb *db;
   time_t since;
-  size_t damaged;
-} checking;
+  object_check *items;
+  size_t n, capacity;
+} suspects;
 
-static int check_one(void *user, const oid *o, uint64_t size)
+static int suspect(void *user, const oid *o, uint64_t size)
 {
-  checking *c = user;
+  suspects *s = user;
   char key[OID_KEY];
   struct stat st;
-  (void)size;
   odb_key(key, o);
-  if (fstatat(c->db->fd, key, &st, 0) != 0 || st.st_ctime + SLACK < c->since)
+  if (fstatat(s->db->fd, key, &st, 0) != 0 || st.st_ctime + SLACK < s->since)
     return 0;
-  int code = odb_rehash(c->db, o);
-  c->damaged += code == OPIS_ENOTFOUND;
-  return code == OPIS_ENOTFOUND ? 0 : code;
+  if (s->n == s->capacity) {
+    size_t capacity = s->capacity ? s->capacity * 2 : 1024;
+    object_check *larger = realloc(s->items, capacity * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    s->items = larger;
+    s->capacity = capacity;
+  }
+  s->items[s->n++] = (object_check){.oid = *o, .size = size, .db = s->db};
+  return 0;
 }
 
-int settle_recover(odb *db, size_t *damaged)
+int settle_recover(odb *db, pool *p, size_t *damaged)
 {
   notes n = {0};
   *damaged = 0;
   look(&n, db);
   if (!n.torn)
     return 0;
-  checking c = {db, n.since, 0};
-  int code = odb_list(db, check_one, &c);
-  *damaged = c.damaged;
+  suspects s = {.db = db, .since = n.since};
+  int code = odb_list(db, suspect, &s);
+  if (code == 0)
+    code = objects_check(s.items, s.n, p, NULL, NULL);
+  for (size_t i = 0; i < s.n && code == 0; i++)
+    if (s.items[i].damaged) {
+      code = odb_remove(db, &s.items[i].oid);
+      *damaged += code == 0;
+    }
+  free(s.items);
   if (code == 0) {
     look(&(notes){.earlier = true}, db);
     unlinkat(db->fd, ODB_TEMPORARY, AT_REMOVEDIR);

@@ -7,6 +7,8 @@
 
 #include "data/odb.h"
 
+#include "util/pool.h"
+
 /* The note of this process; before the first object. db->fd is open, and the folder of temporary files there. */
 int settle_note(odb *db);
 /* At the end of a command: waits for the disk when little was stored, and takes the note away; else leaves it. */
@@ -14,6 +16,6 @@ int settle_later(odb *db);
 /* Before other copies of what was stored go: waits for the disk when there is any note at all. */
 int settle_now(odb *db);
 /* When a repository is opened: after a restart of the machine, what may be torn is hashed. *damaged counts what was taken away. */
-int settle_recover(odb *db, size_t *damaged);
+int settle_recover(odb *db, pool *p, size_t *damaged);
 
 #endif

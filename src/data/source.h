@@ -44,6 +44,7 @@ typedef struct view_options {
   bool recursive; /* everything below; else what is in the folder itself */
   int depth;      /* with recursive: so many levels, 0: all */
   bool dvc_only, stage_files;
+  bool links; /* symbolic links that lead to folders, or nowhere, as files */
 } view_options;
 /* path: "" is the root. A path that is a file gives that one entry. *root: the entry of the path itself. Entries have TREE_HASHED with their md5 where they are data, VIEW_SIZE where the size is known, and
  * TREE_EXECUTABLE. Sorted by path. */

@@ -162,6 +162,28 @@ int stage_load_file(stage **out, const repo *r, const char *rel)
   return code;
 }
 
+int stage_check_place(repo *r, const char *file)
+{
+  bool ignored;
+  int code = scan_is_gitignored(&ignored, r, file, false);
+  if (code == 0 && ignored)
+    code = error_set(OPIS_EINVALID, "%s: a .gitignore hides this file from git, so that nobody would know of the data; take that line out, or put the data elsewhere", file);
+  return code;
+}
+
+int stages_check_free(const stages *set, const char *rel, const char *file)
+{
+  size_t n = strlen(rel);
+  for (size_t i = 0; i < set->n; i++)
+    for (size_t k = 0; k < set->items[i]->n_outs; k++) {
+      const char *path = set->items[i]->outs[k].path;
+      size_t m = path ? strlen(path) : 0;
+      if (path && strcmp(set->items[i]->file, file) != 0 && ((strncmp(path, rel, n) == 0 && (!path[n] || path[n] == '/')) || (strncmp(path, rel, m) == 0 && rel[m] == '/')))
+        return error_set(OPIS_ECONFLICT, "%s: %s tracks '%s' already", rel, set->items[i]->file, path);
+    }
+  return 0;
+}
+
 int stage_save(repo *r, stage *s)
 {
   char *path;

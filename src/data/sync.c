@@ -59,6 +59,37 @@ static void free_groups(group *g, size_t n)
 
 /* ---- push ---- */
 
+typedef struct promise {
+  const used *u;
+  const uint8_t *where;
+  bool legacy, broken;
+} promise;
+
+static int keep_promise(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  promise *p = user;
+  oid o = {.dir = false};
+  (void)path;
+  (void)n;
+  memcpy(o.md5, md5, MD5_SIZE);
+  size_t i = used_find(p->u, &o, p->legacy);
+  p->broken |= i < p->u->n && p->where[i] == 0;
+  return 0;
+}
+
+/* A directory object says to everybody, DVC too, that its files are there: it does not go where one of them is missing. */
+static int hold_back(repo *r, const used *u, const uint8_t *where, uint8_t *todo)
+{
+  int code = 0;
+  for (size_t i = 0; i < u->n && code == 0; i++)
+    if (todo[i] && u->items[i].oid.dir) {
+      promise p = {u, where, u->items[i].legacy, false};
+      code = objects_each(u->items[i].legacy ? &r->legacy : &r->db, &u->items[i].oid, keep_promise, &p);
+      todo[i] = !p.broken;
+    }
+  return code;
+}
+
 static int push_group(repo *r, const group *g, int jobs, uint64_t *pushed)
 {
   remote *side;
@@ -66,17 +97,20 @@ static int push_group(repo *r, const group *g, int jobs, uint64_t *pushed)
   int code = transfer_open(&side, r, g->remote);
   if (code < 0)
     return code;
-  uint8_t *where = calloc(g->u.n + 1, 1);
-  code = where ? transfer_look(where, r, side, &g->u, HERE | THERE, jobs) : error_nomem();
+  uint8_t *where = calloc(g->u.n + 1, 1), *todo = calloc(g->u.n + 1, 1);
+  code = where && todo ? transfer_look(where, r, side, &g->u, HERE | THERE, jobs) : error_nomem();
   for (size_t i = 0; i < g->u.n && code == 0; i++) {
     missing += where[i] == 0;
-    where[i] = where[i] == HERE;
+    todo[i] = where[i] == HERE;
   }
+  if (code == 0 && missing)
+    code = hold_back(r, &g->u, where, todo);
   if (code == 0)
-    code = transfer_send(r, side, &g->u, where, jobs, &done);
+    code = transfer_send(r, side, &g->u, todo, jobs, &done);
   *pushed += done;
   if (code == 0 && missing)
     code = error_set(OPIS_ENOTFOUND, "%llu objects are neither in the cache nor on the remote; the rest was pushed", (unsigned long long)missing);
+  free(todo);
   free(where);
   remote_close(side);
   return code;
@@ -324,6 +358,10 @@ static int compare_group(cloud_list *l, repo *r, group *g, int jobs)
   for (size_t i = 0; i < g->u.n && code == 0; i++) {
     if (where[i] == (HERE | THERE))
       continue;
+    if (where[i] == 0 && g->u.items[i].oid.dir) { /* DVC leaves it out, too: what its files are, nobody knows */
+      repo_warn(r, "%s: neither in the cache nor on the remote", g->u.items[i].name);
+      continue;
+    }
     cloud_entry *larger = realloc(l->items, (l->n + 1) * sizeof *larger);
     if (!larger) {
       code = error_nomem();

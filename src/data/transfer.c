@@ -200,16 +200,7 @@ static int mark(void *user, const char *key, uint64_t size)
   snprintf(text, sizeof text, "%.2s%s", at, at + 3);
   if (!oid_parse(&o.oid, text))
     return 0;
-  size_t low = 0, high = l->u->n; /* items are sorted by store and id */
-  while (low < high) {
-    size_t middle = low + (high - low) / 2;
-    const used_object *m = &l->u->items[middle];
-    int c = m->legacy != o.legacy ? m->legacy - o.legacy : oid_compare(&m->oid, &o.oid);
-    if (c < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
+  size_t low = used_find(l->u, &o.oid, o.legacy);
   for (; low < l->u->n && l->u->items[low].legacy == o.legacy && oid_same(&l->u->items[low].oid, &o.oid); low++)
     l->where[low] |= THERE;
   return repo_check_cancelled(l->r);

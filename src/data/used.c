@@ -8,6 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+size_t used_find(const used *u, const oid *o, bool legacy)
+{
+  size_t low = 0, high = u->n;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    const used_object *m = &u->items[middle];
+    int c = m->legacy != legacy ? m->legacy - legacy : oid_compare(&m->oid, o);
+    if (c < 0)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < u->n && u->items[low].legacy == legacy && oid_same(&u->items[low].oid, o) ? low : u->n;
+}
+
 void used_free(used *u)
 {
   for (size_t i = 0; i < u->n; i++)

@@ -1,4 +1,5 @@
 /* opis data verify: every object of the cache hashed. What is not what its name says is brought anew from a remote, or set aside so that nobody takes it for data. */
+#include "data/check_objects.h"
 #include "data/index.h"
 #include "data/objects.h"
 #include "data/transfer.h"
@@ -14,21 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct object {
-  oid oid;
-  uint64_t size;
-  bool legacy, damaged;
-} object;
-
 typedef struct verifying {
   repo *r;
-  object *items;
+  object_check *items;
   size_t n, capacity;
-  bool legacy;
+  odb *db;
   uint64_t total;
   atomic_ullong bytes;
-  atomic_int code;
-  char message[1024];
 } verifying;
 
 static int note(void *user, const oid *o, uint64_t size)
@@ -36,103 +29,23 @@ static int note(void *user, const oid *o, uint64_t size)
   verifying *v = user;
   if (v->n == v->capacity) {
     size_t capacity = v->capacity ? v->capacity * 2 : 1024;
-    object *larger = realloc(v->items, capacity * sizeof *larger);
+    object_check *larger = realloc(v->items, capacity * sizeof *larger);
     if (!larger)
       return error_nomem();
     v->items = larger;
     v->capacity = capacity;
   }
-  v->items[v->n++] = (object){*o, size, v->legacy, false};
+  v->items[v->n++] = (object_check){.oid = *o, .size = size, .db = v->db};
   v->total += size;
   return 0;
 }
 
-enum { BATCH = 32, BYTES = 1 << 20, SMALL = 256 * 1024 };
-
-/* Small objects, read one by one and hashed together. */
-typedef struct batch {
-  size_t n, used;
-  object *objects[BATCH];
-  md5_piece pieces[BATCH];
-  uint8_t md5[BATCH][MD5_SIZE];
-  uint8_t bytes[BYTES];
-} batch;
-
-static void flush(batch *b)
-{
-  md5_many(b->md5, b->pieces, b->n);
-  for (size_t i = 0; i < b->n; i++)
-    b->objects[i]->damaged = memcmp(b->md5[i], b->objects[i]->oid.md5, MD5_SIZE) != 0;
-  b->n = b->used = 0;
-}
-
-/* False for whatever is not as its listing said, or cannot be read: hash_one finds out. */
-static bool read_small(const verifying *v, batch *b, object *o)
-{
-  char key[OID_KEY];
-  if (o->legacy || o->size > SMALL)
-    return false;
-  if (b->n == BATCH || b->used + o->size + 1 > BYTES)
-    flush(b);
-  odb_key(key, &o->oid);
-  int fd = openat(v->r->db.fd, key, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  ssize_t n = fd < 0 ? -1 : read(fd, b->bytes + b->used, o->size + 1);
-  if (fd >= 0)
-    close(fd);
-  if (n < 0 || (uint64_t)n != o->size)
-    return false;
-  b->objects[b->n] = o;
-  b->pieces[b->n++] = (md5_piece){b->bytes + b->used, (size_t)n};
-  b->used += (size_t)n;
-  return true;
-}
-
-static int hash_one(verifying *v, object *o)
-{
-  odb *db = o->legacy ? &v->r->legacy : &v->r->db;
-  uint8_t md5[MD5_SIZE];
-  char key[OID_KEY];
-  odb_key(key, &o->oid);
-  int fd = openat(db->fd, key, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (fd < 0)
-    return errno == ENOENT ? 0 : error_set_errno("%s/%s", db->path, key);
-  int code = o->legacy && !o->oid.dir ? md5_fd_dos2unix(md5, NULL, fd, key) : md5_fd(md5, NULL, fd, key);
-  close(fd);
-  if (code == OPIS_EIO) { /* a sector that cannot be read is damage, too */
-    o->damaged = true;
-    return 0;
-  }
-  o->damaged = code == 0 && memcmp(md5, o->oid.md5, MD5_SIZE) != 0;
-  return code;
-}
-
-static void hash_some(void *user, size_t begin, size_t end, int thread)
-{
-  verifying *v = user;
-  batch *b = malloc(sizeof *b);
-  (void)thread;
-  if (b)
-    b->n = b->used = 0;
-  for (size_t i = begin; i < end && atomic_load(&v->code) == 0; i++) {
-    int none = 0, code = b ? repo_check_cancelled(v->r) : error_nomem();
-    if (code == 0 && !read_small(v, b, &v->items[i]))
-      code = hash_one(v, &v->items[i]);
-    if (code < 0 && atomic_compare_exchange_strong(&v->code, &none, code))
-      snprintf(v->message, sizeof v->message, "%s", opis_error_message());
-    repo_progress(v->r, "verifying", atomic_fetch_add(&v->bytes, v->items[i].size) + v->items[i].size, v->total, true);
-  }
-  if (b)
-    flush(b);
-  free(b);
-}
-
 /* Below the cache, where neither DVC nor opis takes it for an object. */
-static int set_aside(repo *r, const object *o)
+static int set_aside(repo *r, const oid *o, const odb *db)
 {
-  odb *db = o->legacy ? &r->legacy : &r->db;
   char *folder, *from = NULL, *to = NULL, text[OID_TEXT], key[OID_KEY];
-  oid_text(text, &o->oid);
-  odb_key(key, &o->oid);
+  oid_text(text, o);
+  odb_key(key, o);
   if (asprintf(&folder, "%s/damaged", r->cache) < 0)
     return error_nomem();
   int code = file_make_folders(folder, 0777);
@@ -182,7 +95,7 @@ static int mend(verify_result *v, repo *r, const char *name)
     else {
       if (brought != OPIS_ENOTFOUND)
         repo_warn(r, "%s", opis_error_message());
-      code = set_aside(r, &(object){d->oid, 0, d->legacy, true});
+      code = set_aside(r, &d->oid, d->legacy ? &r->legacy : &r->db);
     }
   }
   remote_close(side);
@@ -191,20 +104,23 @@ static int mend(verify_result *v, repo *r, const char *name)
   return code;
 }
 
+static int hashed(void *user, uint64_t bytes)
+{
+  verifying *v = user;
+  repo_progress(v->r, "verifying", atomic_fetch_add(&v->bytes, bytes) + bytes, v->total, true);
+  return repo_check_cancelled(v->r);
+}
+
 int data_verify(verify_result *v, repo *r, const verify_options *o)
 {
-  verifying x = {.r = r};
+  verifying x = {.r = r, .db = &r->db};
   *v = (verify_result){0};
   int code = odb_list(&r->db, note, &x);
-  x.legacy = true;
+  x.db = &r->legacy;
   if (code == 0)
     code = odb_list(&r->legacy, note, &x);
-  if (code == 0) {
-    pool_for(r->pool, x.n, 1, hash_some, &x);
-    code = atomic_load(&x.code);
-    if (code < 0)
-      error_set(code, "%s", x.message);
-  }
+  if (code == 0)
+    code = objects_check(x.items, x.n, r->pool, hashed, &x);
   v->objects = x.n;
   v->bytes = x.total;
   for (size_t i = 0; i < x.n && code == 0; i++) {
@@ -216,7 +132,7 @@ int data_verify(verify_result *v, repo *r, const verify_options *o)
       break;
     }
     v->items = larger;
-    larger[v->n++] = (damage){.oid = x.items[i].oid, .legacy = x.items[i].legacy};
+    larger[v->n++] = (damage){.oid = x.items[i].oid, .legacy = x.items[i].db->legacy};
   }
   free(x.items);
   if (code == 0 && v->n && !o->dry) {

@@ -62,6 +62,21 @@ static uint32_t flags_of(const struct stat *st)
   return VIEW_FILE_HERE | VIEW_SIZE | (S_ISDIR(st->st_mode) ? VIEW_DIR : st->st_mode & 0111 ? TREE_EXECUTABLE : 0);
 }
 
+/* What an entry of a folder is, and what it leads to. A list shows links that lead to folders or nowhere as DVC's does, as files; nobody else has a use for those that lead nowhere. */
+static bool look_at(const viewing *v, int folder, const char *name, struct stat *st, struct stat *own)
+{
+  if (fstatat(folder, name, own, AT_SYMLINK_NOFOLLOW) != 0)
+    return false;
+  bool there = fstatat(folder, name, st, 0) == 0;
+  if (S_ISLNK(own->st_mode) && v->o->links && !there)
+    *st = (struct stat){.st_mode = S_IFREG};
+  else if (S_ISLNK(own->st_mode) && v->o->links && S_ISDIR(st->st_mode))
+    st->st_mode = S_IFREG;
+  else
+    return there && (S_ISDIR(st->st_mode) || S_ISREG(st->st_mode));
+  return true;
+}
+
 static int walk(viewing *v, int fd, const ignore *above, int depth)
 {
   size_t length = v->path.n;
@@ -77,7 +92,7 @@ static int walk(viewing *v, int fd, const ignore *above, int depth)
     struct stat st, own;
     if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, ".git") == 0)
       continue;
-    if (fstatat(dirfd(d), e->d_name, &st, 0) != 0 || fstatat(dirfd(d), e->d_name, &own, AT_SYMLINK_NOFOLLOW) != 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
+    if (!look_at(v, dirfd(d), e->d_name, &st, &own))
       continue;
     if (S_ISDIR(st.st_mode) && (strcmp(e->d_name, ".dvc") == 0 || strcmp(e->d_name, ".hg") == 0))
       continue;

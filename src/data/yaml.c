@@ -339,8 +339,12 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
     code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, end, end, line.s, line.n);
   } else if (value) {
     const yaml_node *k = map->items[i], *v = map->items[i + 1];
-    size_t begin = v->begin > k->end ? v->begin : k->end + 1;
-    strbuf_printf(&line, "%s%s", v->begin > k->end + 1 ? "" : " ", value);
+    size_t begin = v->begin > k->end ? v->begin : k->end + 1, gap = k->end + 1;
+    while (gap < begin && strchr(" \n", text->s[gap]))
+      gap++;
+    if (gap == begin && memchr(text->s + k->end, '\n', begin - k->end)) /* a long word has a line of its own, which goes with it */
+      begin = k->end + 1;
+    strbuf_printf(&line, "%s%s", begin > k->end + 1 ? "" : " ", value);
     code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, begin, value_end(v) > begin ? value_end(v) : begin, line.s, line.n);
   } else if (i + 2 < map->n) /* up to the next key, which also works for the first one, behind "- " */
     code = strbuf_replace(text, map->items[i]->begin, map->items[i + 2]->begin, "", 0);

@@ -2,8 +2,10 @@
 import hashlib
 import json
 import os
+import pathlib
 import shutil
 
+import pytest
 from conftest import GOLDEN, GOLDEN_DIR, Repository
 
 
@@ -78,6 +80,17 @@ def test_missing_everywhere(remote, tmp_path):
     assert set(other.read("data")) == set(GOLDEN) - {"a.jpg"}
     shutil.rmtree(remote.path / ".dvc/cache/files/md5/5d")
     assert "neither in the cache nor on the remote" in remote.fails("push")
+    shutil.rmtree(remote.store)
+    remote.fails("push")
+    assert remote.store.exists() and not list(remote.store.rglob("*.dir"))  # it would say that all of its files are there
+
+
+def test_directories_missing_everywhere(remote):
+    remote.write(GOLDEN, "data")
+    remote.ok("add", "data")
+    shutil.rmtree(remote.path / ".dvc/cache")
+    done = remote.run("status", "-c", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout) == {} and b"data: neither in the cache nor on the remote" in done.stderr  # as DVC says it
 
 
 def test_all_branches(remote):
@@ -136,6 +149,41 @@ def test_after_a_restart_of_the_machine(remote):
     assert b"not in cache" in done.stdout
     remote.ok("add", "data")
     assert torn.read_bytes() == b"hello" and remote.ok("status") == "Data and pipelines are up to date.\n"
+
+
+def test_after_a_restart_every_torn_object_is_found(repo):
+    """Small ones are hashed many at once, large ones alone; what is older than the note is believed."""
+    repo.write({f"{i}": b"%d" % i * (1 + i * 37 % 500) for i in range(300)} | {f"large{i}": os.urandom(700_000) for i in range(3)}, "data")
+    repo.ok("add", "data")
+    objects = [p for p in (repo.path / ".dvc/cache/files/md5").glob("??/*")]
+    torn = sorted(objects)[::7] + [p for p in objects if p.stat().st_size == 700_000][:1]
+    for path in torn:
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] + b"?")
+        path.chmod(0o444)
+    (repo.path / ".dvc/cache/files/md5/.opis").mkdir()
+    note = repo.path / ".dvc/cache/files/md5/.opis/.settle-0123456789abcdef-1"
+    note.write_text("another start of the machine")
+    os.utime(note, (1, 1))
+    done = repo.run("status")
+    assert f"{len(set(torn))} damaged objects".encode() in done.stderr
+    assert {p for p in objects if p.exists()} == set(objects) - set(torn)
+
+
+def test_notes_of_other_machines_are_left_alone(repo):
+    """Machines may share a cache over a network."""
+    machine = pathlib.Path("/etc/machine-id")
+    if not machine.exists() or not machine.read_text().strip():
+        pytest.skip("this machine has no id")
+    repo.write(GOLDEN, "data")
+    repo.ok("add", "data")
+    (repo.path / ".dvc/cache/files/md5/.opis").mkdir()
+    note = repo.path / ".dvc/cache/files/md5/.opis/.settle-0123456789abcdef-1"
+    for other, stays in (("00000000000000000000000000000001\n", True), (machine.read_text(), False)):
+        note.write_text(f"another start of the machine\n{other}")
+        os.utime(note, (1, 1))
+        repo.ok("status")
+        assert note.exists() == stays
 
 
 def test_much_that_is_stored_is_noted_and_settled_before_other_copies_go(repo):

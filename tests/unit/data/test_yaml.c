@@ -37,6 +37,18 @@ static void edits_keep_comments_and_unknown_keys(void **state)
   }
 }
 
+static void long_words_take_their_line_along(void **state)
+{
+  (void)state;
+  strbuf b = STRBUF_INIT;
+  strbuf_puts(&b, "outs:\n- md5: 1\n  path: \n    looong\n  hash: md5\n");
+  assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#0", NULL}, "path", "\n    longer", "test"), 0);
+  assert_string_equal(b.s, "outs:\n- md5: 1\n  path: \n    longer\n  hash: md5\n");
+  assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#0", NULL}, "path", "short", "test"), 0);
+  assert_string_equal(b.s, "outs:\n- md5: 1\n  path: short\n  hash: md5\n");
+  strbuf_free(&b);
+}
+
 static void new_keys_go_to_the_end(void **state)
 {
   (void)state;
@@ -133,6 +145,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(edits_keep_comments_and_unknown_keys),
+    cmocka_unit_test(long_words_take_their_line_along),
     cmocka_unit_test(new_keys_go_to_the_end),
     cmocka_unit_test(strings_as_ruamel_writes_them),
     cmocka_unit_test(refuses_what_is_no_stage_file),
