@@ -15,7 +15,7 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-  static const char *const kinds[] = {"generic", "avx2", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"};
+  static const char *const kinds[] = {"generic", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"};
   static const char *const names[] = {"f32", "q8 ", "q8w"};
   static const struct {
     int M, N, K;

@@ -27,7 +27,7 @@ OPIS_BEGIN
 OPIS_API const char *opis_version(void);
 
 /** What kernels this process uses; set `OPIS_CPU` to force one. May be called from any thread.
- * @return "generic", "avx2", "avx512", "avx512vnni", "amx", "neon" or "neon-dotprod"; a static string. */
+ * @return "generic", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon" or "neon-dotprod"; a static string. */
 OPIS_API const char *opis_cpu(void);
 
 OPIS_END

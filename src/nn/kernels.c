@@ -15,6 +15,13 @@
 #endif
 
 #if defined(__x86_64__)
+/* Products of bytes in 256 bits without AVX-512, as small processors have them (CPUID 7:1 EAX bit 4). */
+static bool has_avxvnni(void)
+{
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1 << 4;
+}
+
 /* Whether there are tiles and their products of 8 bits and bf16 (CPUID 7:0 EDX bits 22, 24 and 25; every processor with them has vectors of bf16 too), and the system gives them to this process: Linux wants to be asked first, once for all threads, since they make what
  * it keeps of a thread 8 KB larger (Documentation/arch/x86/xstate.rst). */
 static bool has_tiles(void)
@@ -33,6 +40,8 @@ static bool has(const char *name)
   __builtin_cpu_init();
   if (strcmp(name, "avx2") == 0)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  if (strcmp(name, "avxvnni") == 0)
+    return has("avx2") && has_avxvnni();
   bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (strcmp(name, "avx512") == 0)
     return avx512;
@@ -56,6 +65,7 @@ static const nn_kernels *const tables[] = {
   &nn_kernels_amx,
   &nn_kernels_avx512vnni,
   &nn_kernels_avx512,
+  &nn_kernels_avxvnni,
   &nn_kernels_avx2,
 #elif defined(__aarch64__)
   &nn_kernels_neon_dotprod,

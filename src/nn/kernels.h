@@ -118,7 +118,7 @@ typedef struct nn_kernels {
 
 extern const nn_kernels nn_kernels_generic;
 #if defined(__x86_64__)
-extern const nn_kernels nn_kernels_avx2, nn_kernels_avx512, nn_kernels_avx512vnni, nn_kernels_amx;
+extern const nn_kernels nn_kernels_avx2, nn_kernels_avxvnni, nn_kernels_avx512, nn_kernels_avx512vnni, nn_kernels_amx;
 #elif defined(__aarch64__)
 extern const nn_kernels nn_kernels_neon, nn_kernels_neon_dotprod;
 #endif

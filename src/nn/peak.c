@@ -41,6 +41,8 @@ PEAK(f32_avx512, AVX512, __m512, _mm512_set1_ps(1), "+v", _mm512_fmadd_ps(sum[i]
 PEAK(q8_avx2, AVX2, __m256i, _mm256_set1_epi32(1), "+x", _mm256_add_epi32(sum[i], _mm256_madd_epi16(_mm256_maddubs_epi16(sum[i], _mm256_set1_epi8(3)), _mm256_set1_epi16(1))), 64)
 PEAK(
   q8_avx512, AVX512, __m512i, _mm512_set1_epi32(1), "+v", _mm512_add_epi32(sum[i], _mm512_madd_epi16(_mm512_maddubs_epi16(sum[i], _mm512_set1_epi8(3)), _mm512_set1_epi16(1))), 128)
+#define AVXVNNI __attribute__((target("avx2,fma,avxvnni")))
+PEAK(q8_avxvnni, AVXVNNI, __m256i, _mm256_set1_epi32(1), "+x", _mm256_dpbusd_avx_epi32(sum[i], _mm256_set1_epi8(2), _mm256_set1_epi8(3)), 64)
 PEAK(q8_vnni, VNNI, __m512i, _mm512_set1_epi32(1), "+v", _mm512_dpbusd_epi32(sum[i], _mm512_set1_epi8(2), _mm512_set1_epi8(3)), 128)
 /* Four tiles of sums, as many as the kernels keep. */
 __attribute__((target("amx-tile,amx-int8"))) static double q8_amx(void)
@@ -87,6 +89,7 @@ static const struct {
   {"amx", f32_avx512, q8_amx},
   {"avx512vnni", f32_avx512, q8_vnni},
   {"avx512", f32_avx512, q8_avx512},
+  {"avxvnni", f32_avx2, q8_avxvnni},
   {"avx2", f32_avx2, q8_avx2},
 #elif defined(__aarch64__)
   {"neon-dotprod", f32_neon, q8_dotprod},

@@ -304,7 +304,7 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
   }                                                                                                                                                                                \
   static __attribute__((noinline)) void kind##_few(const nn_product *p, nn_tile t, int panel)                                                                                      \
   {                                                                                                                                                                                \
-    kind##_panels(p, t, panel, FEW_ROWS, 1);                                                                                                                                       \
+    kind##_panels(p, t, panel, FEW_ROWS < kind##_rows ? FEW_ROWS : kind##_rows, 1);                                                                                                \
   }                                                                                                                                                                                \
   static __attribute__((noinline)) void kind##_one(const nn_product *p, nn_tile t, int panel)                                                                                      \
   {                                                                                                                                                                                \

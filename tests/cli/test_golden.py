@@ -81,7 +81,7 @@ def test_pixels_and_encoder(family, tmp_path):
         assert worst <= (1e-6 if name == "pixel_values" else 1e-3 * max(map(abs, b)))
 
 
-@pytest.mark.parametrize("kind", ["generic", "avx2", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"])
+@pytest.mark.parametrize("kind", ["generic", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"])
 def test_every_kind_of_processor_says_the_same(kind):
     r = run("describe", "-m", GOLDEN / "vit-gpt2", "--format", "jsonl", PICTURES / "cat.jpg", "--beams", 4, "--max-length", 16, env={"OPIS_CPU": kind})
     if r.status == 3 and "OPIS_CPU" in r.err:
@@ -118,7 +118,7 @@ def test_converted_to_f32_gguf_says_the_same(family, layout, tmp_path):
     assert answers(GOLDEN / family, family) == answers(gguf, family)
 
 
-@pytest.mark.parametrize("kind", ["generic", "avx2", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"])
+@pytest.mark.parametrize("kind", ["generic", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"])
 @pytest.mark.parametrize("stored", ["f32", "f16", "q8_0"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_panels_say_what_rows_say(family, stored, kind, tmp_path):

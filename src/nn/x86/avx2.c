@@ -1,4 +1,5 @@
-/* AVX2, FMA and F16C: vectors of 8 floats; products of bytes by maddubs, whose 16-bit sums cannot saturate because |x| and |w| are at most 127: a pair is at most 32,258. */
+/* AVX2, FMA and F16C: vectors of 8 floats. Built twice: with VNNI in 256 bits, whose dpbusd is used as in avx512.c; and without, where products of bytes go by maddubs, whose 16-bit sums cannot
+ * saturate because |x| and |w| are at most 127: a pair is at most 32,258. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,6 +59,33 @@ static inline float vf_largest(vf v)
 typedef struct vi {
   __m256i v[2];
 } vi;
+#ifdef __AVXVNNI__
+typedef struct qw {
+  __m256i w[2];
+} qw;
+
+static inline qw q_load(const int8_t *w)
+{
+  const __m256i *p = (const __m256i *)(const void *)w, sign = _mm256_set1_epi8((char)0x80);
+  return (qw){{_mm256_xor_si256(_mm256_loadu_si256(p), sign), _mm256_xor_si256(_mm256_loadu_si256(p + 1), sign)}};
+}
+
+static inline vi q_begin(int32_t sum)
+{
+  return (vi){{_mm256_set1_epi32(sum), _mm256_set1_epi32(sum)}};
+}
+
+/* Not the intrinsic: GCC would copy every sum into another register and back. */
+static inline vi q_dot(vi acc, qw w, int32_t four)
+{
+  const __m256i x = _mm256_set1_epi32(four);
+  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.v[0]) : "x"(w.w[0]), "x"(x));
+  __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(acc.v[1]) : "x"(w.w[1]), "x"(x));
+  return acc;
+}
+#define KERNELS nn_kernels_avxvnni
+#define KERNELS_NAME "avxvnni"
+#else
 typedef struct qw {
   __m256i w[2], size[2];
 } qw;
@@ -82,6 +110,9 @@ static inline vi q_dot(vi acc, qw w, int32_t four)
   acc.v[1] = _mm256_add_epi32(acc.v[1], _mm256_madd_epi16(_mm256_maddubs_epi16(w.size[1], _mm256_sign_epi8(x, w.w[1])), ones));
   return acc;
 }
+#define KERNELS nn_kernels_avx2
+#define KERNELS_NAME "avx2"
+#endif
 
 #define q_float(dot, i) _mm256_cvtepi32_ps((dot).v[i])
 
@@ -99,6 +130,4 @@ static inline int32_t quantize_block(int8_t *q, const float *x, float factor)
 }
 
 enum { f32_rows = 6, f32_together = 1, q8_rows = 4, q8_together = 1 };
-#define KERNELS nn_kernels_avx2
-#define KERNELS_NAME "avx2"
 #include "nn/vector_kernels.h"

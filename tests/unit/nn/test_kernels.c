@@ -57,7 +57,7 @@ static float *numbers(size_t n, double scale)
   return x;
 }
 
-static const char *const kinds[] = {"generic", "avx2", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"};
+static const char *const kinds[] = {"generic", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"};
 
 /* A context whose kernels are of that kind, NULL where this processor has none. */
 static nn_context *context(const char *kind, int threads)
