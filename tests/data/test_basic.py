@@ -269,6 +269,18 @@ def test_remove(golden):
     assert not (golden.path / "data").exists()
 
 
+def test_no_stage_file_where_git_would_not_see_it(repo):
+    repo.write({"z/a": b"1", "x/b": b"2", "hidden/c": b"3"})
+    repo.ok("add", "z", "x")
+    (repo.path / ".gitignore").write_text("/z\n/x\n/hidden\n")
+    for args in (["move", "x", "z"], ["move", "x", "z/deep"], ["move", "x", "x/inside"], ["move", "x", "hidden"]):
+        err = repo.fails(*args)
+        assert "tracks" in err or "hides this file from git" in err, (args, err)
+    assert "hides this file from git" in repo.fails("add", "hidden/c")
+    assert not (repo.path / "hidden/c.dvc").exists() and not (repo.path / "hidden/.gitignore").exists()
+    assert repo.read("x") == {"b": b"2"} and repo.read("z") == {"a": b"1"} and repo.ok("status") == "Data and pipelines are up to date.\n"
+
+
 def test_move(golden):
     golden.ok("add", "data")
     (golden.path / "other").mkdir()

@@ -353,6 +353,20 @@ def test_get_and_list(home, source, by_url):
         assert here.read(f"m{i}") == here.read(f"t{i}"), args
 
 
+def test_list_links(home):
+    """Links that lead to folders, to files and nowhere, tracked and not."""
+    repo = Repository(home / "repo")
+    repo.write({"data/a": b"1", "data/sub/b": b"2", "file": b"3"})
+    for link, to in (("data/folder", "sub"), ("into", "data"), ("to a file", "file"), ("sub nowhere", "nowhere"), ("x.tmp", "data")):
+        (repo.path / link).symlink_to(to)
+    repo.ok("add", "data")
+    (repo.path / "data/broken").symlink_to("nowhere")
+    (repo.path / ".dvcignore").write_text("*.tmp\n")
+    for args in ([], ["-R"], ["-R", "--level", "1"], ["--size"], ["data"], ["data", "-R"], ["into"], ["into", "-R"], ["--dvc-only", "-R"]):
+        same_json(repo, "list", ".", *args, "--json")
+        same_json(repo, "ls", ".", *args, "--json")
+
+
 @pytest.mark.parametrize("seed", range(max(6, SEQUENCES // 10)))
 def test_list_what_is_not_ignored(home, seed):
     """Random .dvcignore files in two revisions: the same lists of each, and of what is there."""

@@ -49,6 +49,18 @@ static void long_words_take_their_line_along(void **state)
   strbuf_free(&b);
 }
 
+static void only_carriage_returns_are_not_edited(void **state)
+{
+  (void)state;
+  strbuf b = STRBUF_INIT;
+  strbuf_puts(&b, "outs:\r\n- path: x\r\n");
+  assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#0", NULL}, "size", "1", "test"), 0);
+  b.n = 0;
+  strbuf_puts(&b, "outs:\r- path: x\r");
+  assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#0", NULL}, "size", "1", "test"), OPIS_EUNSUPPORTED);
+  strbuf_free(&b);
+}
+
 static void new_keys_go_to_the_end(void **state)
 {
   (void)state;
@@ -146,6 +158,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(edits_keep_comments_and_unknown_keys),
     cmocka_unit_test(long_words_take_their_line_along),
+    cmocka_unit_test(only_carriage_returns_are_not_edited),
     cmocka_unit_test(new_keys_go_to_the_end),
     cmocka_unit_test(strings_as_ruamel_writes_them),
     cmocka_unit_test(refuses_what_is_no_stage_file),
