@@ -71,7 +71,7 @@ static size_t layout(text_state *s, char *base)
 static void measure(text_state *s, int T, int beams, int max_length, bool attention)
 {
   const text_decoder *d = s->d;
-  nn_attention a = {.heads = d->o.heads, .head_size = d->o.hidden / d->o.heads};
+  nn_attention a = {.heads = d->o.heads, .head_size = d->o.hidden / d->o.heads, .half = d->o.half_cross};
   s->T = T;
   s->beams = beams;
   s->max_length = max_length;

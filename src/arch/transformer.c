@@ -66,7 +66,7 @@ static void mlp(nn_context *c, const block *b, const block_options *o, block_scr
 
 nn_attention block_attention(const block *b, const block_options *o)
 {
-  return (nn_attention){.heads = o->heads, .head_size = o->hidden / o->heads, .scale = b->attention_scale};
+  return (nn_attention){.heads = o->heads, .head_size = o->hidden / o->heads, .scale = b->attention_scale, .half = o->half_cross};
 }
 
 void block_forward(nn_context *c, const block *b, const block_options *o, block_scratch *s, float *x, size_t pictures, size_t T, float *keys_values)

@@ -6,8 +6,9 @@
 
 typedef struct block_options {
   int hidden, heads, intermediate;
-  bool post_norm; /* BERT: the norm after the residual; else before the layer */
-  bool gated;     /* SwiGLU: fc1 gives [a | b], and silu(a) b goes into fc2 */
+  bool post_norm;  /* BERT: the norm after the residual; else before the layer */
+  bool half_cross; /* a picture's keys and values are kept as halves */
+  bool gated;      /* SwiGLU: fc1 gives [a | b], and silu(a) b goes into fc2 */
   nn_activation activation;
 } block_options;
 

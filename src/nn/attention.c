@@ -11,26 +11,35 @@ static size_t whole_panels(size_t n)
   return (n + NN_PANEL - 1) / NN_PANEL * NN_PANEL;
 }
 
-/* Packed: zeros that stand for the layers' biases, then for each head its keys [panels of positions, head_size, 16], scaled, and its values [panels of channels, keys, 16]. */
+/* Packed: zeros that stand for the layers' biases, then for each head its keys [panels of positions, head_size, 16], scaled, and its values [panels of channels, keys, 16]; these two as floats or
+ * halves. */
 typedef struct packed_sizes {
-  size_t zeros, keys, head;
+  size_t zeros;      /* floats */
+  size_t keys, head; /* numbers */
+  size_t number;     /* bytes */
 } packed_sizes;
 
 static packed_sizes sizes_of(const nn_attention *a, size_t keys)
 {
   size_t size = (size_t)a->head_size, k = whole_panels(keys) * size;
-  return (packed_sizes){whole_panels(keys > size ? keys : size), k, k + whole_panels(size) * keys};
+  return (packed_sizes){whole_panels(keys > size ? keys : size), k, k + whole_panels(size) * keys, a->half ? sizeof(uint16_t) : sizeof(float)};
+}
+
+static char *head_at(const float *packed, const packed_sizes *s, size_t head)
+{
+  return (char *)(uintptr_t)(packed + s->zeros) + head * s->head * s->number;
 }
 
 size_t nn_attention_packed_floats(const nn_attention *a, size_t keys)
 {
   packed_sizes s = sizes_of(a, keys);
-  return s.zeros + (size_t)a->heads * s.head;
+  return s.zeros + ((size_t)a->heads * s.head * s.number + sizeof(float) - 1) / sizeof(float);
 }
 
 /* ---- packing ---- */
 
 typedef struct pack_job {
+  const nn_kernels *kernels;
   const nn_attention *a;
   float *packed;
   const float *k, *v;
@@ -91,6 +100,33 @@ static void pack_values(float *to, const float *v, size_t ldv, size_t keys, size
   }
 }
 
+/* The same as halves, some lines of 16 at a time. */
+enum { LINES = 64 };
+
+static void pack_keys_halved(const nn_kernels *kernels, uint16_t *to, const float *k, size_t ldk, size_t keys, size_t size, float scale)
+{
+  _Alignas(64) float lines[LINES * NN_PANEL];
+  for (size_t first = 0; first < keys; first += NN_PANEL)
+    for (size_t i = 0; i < size; i += LINES) {
+      const size_t n = size - i < LINES ? size - i : LINES;
+      pack_keys(lines, k + first * ldk + i, ldk, keys - first < NN_PANEL ? keys - first : NN_PANEL, n, scale);
+      kernels->halve(to, lines, n * NN_PANEL);
+      to += n * NN_PANEL;
+    }
+}
+
+static void pack_values_halved(const nn_kernels *kernels, uint16_t *to, const float *v, size_t ldv, size_t keys, size_t size)
+{
+  _Alignas(64) float lines[LINES * NN_PANEL];
+  for (size_t first = 0; first < size; first += NN_PANEL)
+    for (size_t t = 0; t < keys; t += LINES) {
+      const size_t n = keys - t < LINES ? keys - t : LINES;
+      pack_values(lines, v + t * ldv + first, ldv, n, size - first < NN_PANEL ? size - first : NN_PANEL);
+      kernels->halve(to, lines, n * NN_PANEL);
+      to += n * NN_PANEL;
+    }
+}
+
 static void run_pack(void *user, size_t begin, size_t end, int thread)
 {
   const pack_job *j = user;
@@ -98,15 +134,20 @@ static void run_pack(void *user, size_t begin, size_t end, int thread)
   size_t size = (size_t)j->a->head_size;
   (void)thread;
   for (size_t head = begin; head < end; head++) {
-    float *to = j->packed + s.zeros + head * s.head;
-    pack_keys(to, j->k + head * size, j->ldk, j->keys, size, j->a->scale);
-    pack_values(to + s.keys, j->v + head * size, j->ldv, j->keys, size);
+    void *keys = head_at(j->packed, &s, head), *values = head_at(j->packed, &s, head) + s.keys * s.number;
+    if (j->a->half) {
+      pack_keys_halved(j->kernels, keys, j->k + head * size, j->ldk, j->keys, size, j->a->scale);
+      pack_values_halved(j->kernels, values, j->v + head * size, j->ldv, j->keys, size);
+    } else {
+      pack_keys(keys, j->k + head * size, j->ldk, j->keys, size, j->a->scale);
+      pack_values(values, j->v + head * size, j->ldv, j->keys, size);
+    }
   }
 }
 
 void nn_attention_pack(nn_context *c, const nn_attention *a, float *packed, const float *k, size_t ldk, const float *v, size_t ldv, size_t keys)
 {
-  pack_job j = {a, packed, k, v, ldk, ldv, keys};
+  pack_job j = {c->k, a, packed, k, v, ldk, ldv, keys};
   memset(packed, 0, sizes_of(a, keys).zeros * sizeof *packed);
   pool_for(c->threads, (size_t)a->heads, 1 + 32768 / (keys * (size_t)a->head_size + 1), run_pack, &j);
 }
@@ -133,14 +174,16 @@ static size_t visible(const over_job *j, size_t i)
   return before < prefix ? prefix : before;
 }
 
-static void multiply(const nn_kernels *k, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const float *weights, size_t N, size_t K, const float *zeros)
+static void multiply(const nn_kernels *k, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const void *weights, bool half, size_t N, size_t K, const float *zeros)
 {
-  int panels = (int)(whole_panels(N) / NN_PANEL);
+  const nn_format format = half ? NN_FORMAT_F16 : NN_FORMAT_F32;
+  const int panels = (int)(whole_panels(N) / NN_PANEL);
   nn_run run = {0, weights};
-  nn_linear l = {.N = (int)N, .K = (int)K, .panels = panels, .panel_bytes = nn_panel_bytes(NN_FORMAT_F32, (int)K), .n_runs = 1, .runs = &run, .bias = (float *)(uintptr_t)zeros};
+  nn_linear l = {
+    .N = (int)N, .K = (int)K, .panels = panels, .format = format, .panel_bytes = nn_panel_bytes(format, (int)K), .n_runs = 1, .runs = &run, .bias = (float *)(uintptr_t)zeros};
   nn_product p = {.l = &l, .y = y, .ldy = ldy, .x = x, .ldx = ldx};
   nn_product_clamp(&p);
-  k->linear_f32(&p, (nn_tile){0, M, 0, panels});
+  (half ? k->linear_f16 : k->linear_f32)(&p, (nn_tile){0, M, 0, panels});
 }
 
 static void run_over(void *user, size_t begin, size_t end, int thread)
@@ -151,8 +194,8 @@ static void run_over(void *user, size_t begin, size_t end, int thread)
   float *scores = j->scores + (size_t)thread * QUERIES * j->ld_scores;
   for (size_t at = begin; at < end; at++) {
     size_t head = at / j->tiles, first = at % j->tiles * QUERIES, M = j->queries - first < QUERIES ? j->queries - first : QUERIES;
-    const float *packed = j->packed + s.zeros + head * s.head;
-    multiply(j->k, scores, j->ld_scores, j->q + first * j->ldq + head * size, j->ldq, M, packed, j->keys, size, j->packed);
+    const char *packed = head_at(j->packed, &s, head);
+    multiply(j->k, scores, j->ld_scores, j->q + first * j->ldq + head * size, j->ldq, M, packed, j->a->half, j->keys, size, j->packed);
     for (size_t m = 0; m < M; m++) {
       float *row = scores + m * j->ld_scores;
       size_t n = visible(j, first + m);
@@ -161,7 +204,7 @@ static void run_over(void *user, size_t begin, size_t end, int thread)
       if (j->weights)
         memcpy(j->weights + (head * j->queries + first + m) * j->keys, row, j->keys * sizeof *row);
     }
-    multiply(j->k, j->out + first * j->ldo + head * size, j->ldo, scores, j->ld_scores, M, packed + s.keys, size, j->keys, j->packed);
+    multiply(j->k, j->out + first * j->ldo + head * size, j->ldo, scores, j->ld_scores, M, packed + s.keys * s.number, j->a->half, size, j->keys, j->packed);
   }
 }
 

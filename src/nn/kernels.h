@@ -60,6 +60,8 @@ struct nn_depthwise {
   float *bias;   /* [C] */
 };
 
+#define NN_LARGEST_HALF 65504.0f
+
 /* A rectangle of a product: rows row_begin.. of x and y, panels panel_begin.. of the weights. */
 typedef struct nn_tile {
   size_t row_begin, row_end;
@@ -107,6 +109,7 @@ typedef struct nn_kernels {
   /* With matrix units, else NULL: 8-bit weights and activations in bf16. A tile has at most NN_WIDE_ROWS rows and NN_WIDE_PANELS panels. */
   void (*linear_bf16)(const nn_product *p, nn_tile t);
   void (*narrow)(uint16_t *to, const float *x, int K, int blocks); /* one row to bf16, a block each 16 * 32 numbers; padded with zeros */
+  void (*halve)(uint16_t *to, const float *x, size_t n);           /* to the nearest IEEE half, ties to even, beyond the largest to that; n is a multiple of 16 */
   float (*dot)(const float *a, const float *b, size_t n);
   void (*axpy)(float *y, float a, const float *x, size_t n); /* y += a x */
   void (*softmax)(float *x, size_t n);

@@ -17,6 +17,11 @@ size_t nn_panel_bytes(nn_format format, int K)
   return (size_t)((K + NN_BLOCK - 1) / NN_BLOCK) * NN_PANEL * Q8_0_BLOCK_BYTES;
 }
 
+bool nn_linear_is_q8(const nn_linear *l)
+{
+  return l->format == NN_FORMAT_Q8;
+}
+
 bool nn_linear_borrows(const nn_linear *l)
 {
   return l->borrows;

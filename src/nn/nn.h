@@ -61,6 +61,7 @@ typedef enum nn_weights { NN_F32, NN_Q8, NN_Q8_WIDE } nn_weights;
  * nn_linear_borrows tells. OPIS_EFORMAT for shapes that do not fit, OPIS_ENOMEM. */
 int nn_linear_pack(nn_linear **out, arena *a, pool *threads, const nn_linear_source *sources, int n_sources, nn_weights weights);
 bool nn_linear_borrows(const nn_linear *l);
+bool nn_linear_is_q8(const nn_linear *l);
 int nn_linear_n(const nn_linear *l);
 int nn_linear_k(const nn_linear *l);
 
@@ -82,6 +83,7 @@ typedef struct nn_attention {
   float scale;
   bool causal; /* query i sees keys 0 .. keys - queries + i */
   int prefix;  /* with causal: the first `prefix` keys are seen by every query, and queries inside the prefix see exactly the prefix (GIT) */
+  bool half;   /* packed keys and values are kept as IEEE halves, for layers whose 8-bit weights round more than that: half as much to read at every step */
 } nn_attention;
 
 /* q [queries, heads*head_size] (stride ldq), k and v [keys, heads*head_size] (strides ldk, ldv), out [queries, heads*head_size] (stride ldo).

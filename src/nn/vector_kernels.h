@@ -1,6 +1,6 @@
 /* The kernels, written once for every kind of processor with vectors. x86/avx2.c, x86/avx512.c and arm/neon.c define the vector type and its operations, and then include this file:
  *   VW, vf, vmask       lanes of a vector of floats (4, 8 or 16; 16 is a multiple of it); the type; the type of a comparison
- *   vf_load, vf_store, vf_load_half (from IEEE halves), vf_load_n, vf_store_n (the first n < VW lanes, the rest read as 0), vf_set1, vf_zero
+ *   vf_load, vf_store, vf_load_half and vf_store_half (IEEE halves), vf_load_n, vf_store_n (the first n < VW lanes, the rest read as 0), vf_set1, vf_zero
  *   vf_add, vf_sub, vf_mul, vf_div, vf_min, vf_max, vf_abs, vf_round (to the nearest even), vf_fma (a b + c), vf_fnma (c - a b)
  *   vf_less, vf_select (m ? a : b), vf_sign_of (a >= 0 with the sign of b), vf_power_of_2 (2^n of a whole n in -126..127), vf_sum, vf_largest
  *   qw, vi              16 channels x 4 bytes of weights made ready; 16 sums of int32 as NN_PANEL / VW vectors
@@ -304,7 +304,7 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
   }                                                                                                                                                                                \
   static __attribute__((noinline)) void kind##_few(const nn_product *p, nn_tile t, int panel)                                                                                      \
   {                                                                                                                                                                                \
-    kind##_panels(p, t, panel, FEW_ROWS < kind##_rows ? FEW_ROWS : kind##_rows, 1);                                                                                                \
+    kind##_panels(p, t, panel, (int)FEW_ROWS < (int)kind##_rows ? FEW_ROWS : kind##_rows, 1);                                                                                      \
   }                                                                                                                                                                                \
   static __attribute__((noinline)) void kind##_one(const nn_product *p, nn_tile t, int panel)                                                                                      \
   {                                                                                                                                                                                \
@@ -357,6 +357,13 @@ static void quantize(int8_t *q, float *s, int32_t *n, const float *x, int K, int
 }
 
 /* ---- vectors ---- */
+
+static void halve(uint16_t *to, const float *x, size_t n)
+{
+  const vf most = vf_set1(NN_LARGEST_HALF), least = vf_set1(-NN_LARGEST_HALF);
+  for (size_t i = 0; i < n; i += VW)
+    vf_store_half(to + i, vf_min(vf_max(vf_load(x + i), least), most));
+}
 
 static float dot(const float *a, const float *b, size_t n)
 {
@@ -579,6 +586,7 @@ const nn_kernels KERNELS = {
   .narrow = narrow,
 #endif
   .quantize = quantize,
+  .halve = halve,
   .dot = dot,
   .axpy = axpy,
   .softmax = softmax,

@@ -10,6 +10,7 @@ typedef uint32x4_t vmask;
 
 #define vf_load(p) vld1q_f32(p)
 #define vf_load_half(p) vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)))
+#define vf_store_half(p, v) vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(v)))
 #define vf_store(p, v) vst1q_f32(p, v)
 #define vf_set1(x) vdupq_n_f32(x)
 #define vf_zero() vdupq_n_f32(0)

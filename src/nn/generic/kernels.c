@@ -106,6 +106,12 @@ static void quantize(int8_t *q, float *s, int32_t *sums, const float *x, int K, 
   }
 }
 
+static void halve(uint16_t *to, const float *x, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    to[i] = float_to_half(fminf(fmaxf(x[i], -NN_LARGEST_HALF), NN_LARGEST_HALF));
+}
+
 static float dot(const float *a, const float *b, size_t n)
 {
   float sum = 0;
@@ -199,6 +205,7 @@ const nn_kernels nn_kernels_generic = {
   .linear_f16 = linear_f16,
   .linear_q8 = linear_q8,
   .quantize = quantize,
+  .halve = halve,
   .dot = dot,
   .axpy = axpy,
   .softmax = softmax,

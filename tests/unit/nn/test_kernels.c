@@ -438,6 +438,43 @@ static void attention_is_softmax_of_products(void **state)
   }
 }
 
+/* Keys and values kept as halves: the same as floats that were halves before, on every kind of processor; and halves are to the nearest, ties to even. */
+static void attention_over_halves(void **state)
+{
+  (void)state;
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    nn_context *c = context(kinds[kind], 2);
+    if (!c)
+      continue;
+    for (int round = 0; round < 40; round++) {
+      const int heads = 1 + below(4), size = 1 + below(150), keys = 1 + below(150), queries = 1 + below(8), ld = heads * size;
+      nn_attention a = {.heads = heads, .head_size = size, .scale = 0.25f, .half = true};
+      float *q = numbers((size_t)(queries * ld), 1), *k = numbers((size_t)(keys * ld), 1), *v = numbers((size_t)(keys * ld), 1);
+      float *out = floats((size_t)(queries * ld)), *want = floats((size_t)(queries * ld));
+      float *packed = floats(nn_attention_packed_floats(&a, (size_t)keys));
+      v[below(keys * ld)] = 1e6f;
+      nn_attention_pack(c, &a, packed, k, (size_t)ld, v, (size_t)ld, (size_t)keys);
+      nn_attention_over(c, &a, out, (size_t)ld, q, (size_t)ld, (size_t)queries, packed, (size_t)keys, NULL);
+      for (int i = 0; i < keys * ld; i++) {
+        k[i] = half_to_float(float_to_half(k[i] * a.scale)) / a.scale; /* a power of 2: exact */
+        v[i] = half_to_float(float_to_half(fminf(v[i], 65504)));
+      }
+      a.half = false;
+      packed = floats(nn_attention_packed_floats(&a, (size_t)keys));
+      nn_attention_pack(c, &a, packed, k, (size_t)ld, v, (size_t)ld, (size_t)keys);
+      nn_attention_over(c, &a, want, (size_t)ld, q, (size_t)ld, (size_t)queries, packed, (size_t)keys, NULL);
+      assert_memory_equal(out, want, (size_t)(queries * ld) * sizeof *out);
+      float *x = numbers(64, round % 2 ? 1 : 1e-6);
+      uint16_t *halved = (uint16_t *)floats(32);
+      c->k->halve(halved, x, 64);
+      for (int i = 0; i < 64; i++)
+        assert_int_equal(halved[i], float_to_half(x[i]));
+      release();
+    }
+    done(c);
+  }
+}
+
 static void unknown_kinds_are_refused(void **state)
 {
   (void)state;
@@ -458,6 +495,7 @@ int main(void)
     cmocka_unit_test(softmax_and_norm),
     cmocka_unit_test(depthwise_is_the_convolution),
     cmocka_unit_test(attention_is_softmax_of_products),
+    cmocka_unit_test(attention_over_halves),
     cmocka_unit_test(unknown_kinds_are_refused),
   };
   return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
