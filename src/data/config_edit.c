@@ -43,37 +43,44 @@ typedef struct place {
   size_t keys;               /* keys in the section */
 } place;
 
-/* Looks the section and key up, line by line as config_parse does. */
+static void keep_place(place *at, const place *now, bool *found, size_t end)
+{
+  if (*found && now->key_end == now->key)
+    return;
+  *at = *now;
+  at->end = end;
+  *found = true;
+}
+
+/* Looks the section and key up, line by line as config_parse does. Sections whose names differ by case are one for DVC, and of a key the last one counts: it is where the key is. */
 static int locate(bool *there, const strbuf *text, const char *section, const char *name, const char *key, place *at)
 {
+  place now = {0};
   bool inside = false, found = false;
   int code = 0;
-  *at = (place){0};
-  for (size_t p = 0; p < text->n && code == 0;) {
+  *at = now;
+  for (size_t p = text->n >= 3 && memcmp(text->s, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; p < text->n && code == 0;) {
     config_line l;
     code = config_next_line(&l, text->s + p, text->s + text->n);
     size_t next = (size_t)(l.end - text->s);
     if (code == 0 && l.kind == CONFIG_SECTION) {
       if (inside)
-        at->end = p;
-      inside = !found && strcasecmp(l.section, section) == 0 && strcasecmp(l.name, name) == 0;
-      if (inside) {
-        found = true;
-        at->header = p;
-        at->header_end = at->last = next;
-        at->end = text->n;
-      }
+        keep_place(at, &now, &found, p);
+      inside = strcasecmp(l.section, section) == 0 && strcasecmp(l.name, name) == 0;
+      now = (place){.header = p, .header_end = next, .last = next};
     } else if (code == 0 && inside && l.kind == CONFIG_KEY) {
-      at->last = next;
-      at->keys++;
+      now.last = next;
+      now.keys++;
       if (key && strcasecmp(l.key, key) == 0) {
-        at->key = p;
-        at->key_end = next;
+        now.key = p;
+        now.key_end = next;
       }
     }
     config_line_free(&l);
     p = next;
   }
+  if (inside)
+    keep_place(at, &now, &found, text->n);
   *there = found;
   return code;
 }

@@ -321,13 +321,13 @@ static int open_place(job *j, const char *rel)
   return code;
 }
 
-int scan_hash(tree *t, repo *r, const char *rel, bool legacy, odb *store)
+static int hash(tree *t, repo *r, const char *rel, const char *index, bool legacy, odb *store)
 {
   bool same;
   job j = {.r = r, .t = t, .folder = -1, .rel = rel, .legacy = legacy, .store = store, .lock = PTHREAD_MUTEX_INITIALIZER};
   if (t->n == 0)
-    return index_save(t, r, rel, legacy);
-  int code = index_apply(t, r, rel, legacy, &same);
+    return index_save(t, r, index, legacy);
+  int code = index_apply(t, r, index, legacy, &same);
   if (code < 0 || (same && !store))
     return code;
   code = open_place(&j, rel);
@@ -338,7 +338,22 @@ int scan_hash(tree *t, repo *r, const char *rel, bool legacy, odb *store)
   close(j.folder);
   if (j.code < 0)
     return error_set(j.code, "%s", j.message);
-  return same ? 0 : index_save(t, r, rel, legacy);
+  return same ? 0 : index_save(t, r, index, legacy);
+}
+
+int scan_hash(tree *t, repo *r, const char *rel, bool legacy, odb *store)
+{
+  return hash(t, r, rel, rel, legacy, store);
+}
+
+int scan_hash_foreign(tree *t, repo *r, const char *rel, bool legacy)
+{
+  char *index;
+  if (asprintf(&index, INDEX_FOREIGN "%s", rel) < 0)
+    return error_nomem();
+  int code = hash(t, r, rel, index, legacy, NULL);
+  free(index);
+  return code;
 }
 
 int scan_remember(const tree *t, const repo *r, const char *rel, bool legacy)

@@ -1,4 +1,4 @@
-/* The format: "opisidx2", the number of entries (8 bytes), the output's path with its length (4 bytes), then the entries sorted by path: how many bytes of the path before it shares (1), how many follow
+/* The format: "opisidx3", the number of entries (8 bytes), the output's path with its length (4 bytes), then the entries sorted by path: how many bytes of the path before it shares (1), how many follow
  * (2), these, inode, time, size (8 each), md5 (16); a sum of everything before it (8); "end." Numbers are in the byte order of the machine. */
 #include "data/index.h"
 
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { FIXED = 40, SHARED_MOST = 255, REST_MOST = 65535, TICK = 20 * 1000 * 1000, PIECE = 64 * 1024 };
-static const char magic[8] = "opisidx2", final[4] = "end.";
+static const char magic[8] = "opisidx3", final[4] = "end.";
 
 /* Against blocks that never reached the disk, not against anybody's intent. */
 static uint64_t add_to_sum(uint64_t sum, const uint8_t *bytes, size_t n)
@@ -287,7 +287,7 @@ int index_each(const repo *r, int (*each)(void *user, const char *rel, bool lega
       continue;
     rel = output_name(path);
     free(path);
-    if (rel)
+    if (rel && strncmp(rel, INDEX_FOREIGN, strlen(INDEX_FOREIGN)) != 0)
       code = each(user, rel, n > 32);
     free(rel);
   }

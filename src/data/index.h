@@ -12,6 +12,7 @@ int index_apply(tree *t, const repo *r, const char *rel, bool legacy, bool *same
 int index_save(const tree *t, const repo *r, const char *rel, bool legacy);
 /* Whether a file of this time, looked at now, could still change without its time showing it. */
 bool index_racy(int64_t mtime);
+#define INDEX_FOREIGN "/" /* begins the name of what is looked at but never was an output: index_each passes over it, so that nobody takes it for one of another revision */
 /* Every output that the index knows; and forgetting one. */
 int index_each(const repo *r, int (*each)(void *user, const char *rel, bool legacy), void *user);
 int index_forget(const repo *r, const char *rel);

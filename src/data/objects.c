@@ -81,6 +81,15 @@ int objects_save(oid *o, const tree *t, repo *r, odb *store)
   return odb_keep(&temporary, store, o);
 }
 
+/* Dependencies, and outputs that git has. */
+static bool is_foreign(const output *o)
+{
+  for (size_t i = 0; o->stage && i < o->stage->n_deps; i++)
+    if (o == &o->stage->deps[i])
+      return true;
+  return o->stage && !o->cache;
+}
+
 int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store)
 {
   bool ignored = false;
@@ -97,7 +106,7 @@ int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store)
     return error_set(OPIS_EINVALID, "%s: neither a file nor a folder", o->path);
   code = *kind == PATH_FILE ? scan_file(t, r, o->path) : scan_folder(t, r, o->path);
   if (code == 0)
-    code = scan_hash(t, r, o->path, o->legacy, store);
+    code = is_foreign(o) && !store ? scan_hash_foreign(t, r, o->path, o->legacy) : scan_hash(t, r, o->path, o->legacy, store);
   if (code < 0)
     tree_free(t);
   return code;

@@ -339,12 +339,14 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
     code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, end, end, line.s, line.n);
   } else if (value) {
     const yaml_node *k = map->items[i], *v = map->items[i + 1];
-    size_t begin = v->begin > k->end ? v->begin : k->end + 1, gap = k->end + 1;
+    size_t colon = k->end + strspn(text->s + k->end, " \t\n"), begin = v->begin > colon ? v->begin : colon + 1, gap = colon + 1;
+    if (text->s[colon] != ':')
+      return error_set(OPIS_EUNSUPPORTED, "%s: '%s' is not written as 'key: value'", what, key);
     while (gap < begin && strchr(" \n", text->s[gap]))
       gap++;
-    if (gap == begin && memchr(text->s + k->end, '\n', begin - k->end)) /* a long word has a line of its own, which goes with it */
-      begin = k->end + 1;
-    strbuf_printf(&line, "%s%s", begin > k->end + 1 ? "" : " ", value);
+    if (gap == begin && memchr(text->s + colon, '\n', begin - colon)) /* a long word has a line of its own, which goes with it */
+      begin = colon + 1;
+    strbuf_printf(&line, "%s%s", begin > colon + 1 ? "" : " ", value);
     code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, begin, value_end(v) > begin ? value_end(v) : begin, line.s, line.n);
   } else if (i + 2 < map->n) /* up to the next key, which also works for the first one, behind "- " */
     code = strbuf_replace(text, map->items[i]->begin, map->items[i + 2]->begin, "", 0);

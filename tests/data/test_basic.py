@@ -269,6 +269,22 @@ def test_remove(golden):
     assert not (golden.path / "data").exists()
 
 
+def test_checkout_leaves_what_never_was_an_output(repo):
+    """Dependencies, and outputs that git keeps, whose content happens to be in the cache, too: status hashed them, which makes them nobody's data."""
+    repo.write({"same": b"1", "code/x": b"1", "in put": b"1", "metrics.json": b"1", "made": b"1"})
+    repo.write({"dvc.yaml": b"stages:\n  a:\n    cmd: x\n    deps: [code, in put]\n    outs:\n    - made\n    - metrics.json: {cache: false}\n"})
+    entry = "hash: md5\n      md5: c4ca4238a0b923820dcc509a6f75849b\n      size: 1\n"
+    repo.write({"dvc.lock": ("schema: '2.0'\nstages:\n  a:\n    cmd: x\n    deps:\n    - path: in put\n      " + entry + "    outs:\n" + "".join(f"    - path: {p}\n      {entry}" for p in ("made", "metrics.json"))).encode()})
+    repo.ok("add", "same")
+    assert json.loads(repo.ok("status", "--json")) == {"a": [{"changed deps": {"code": "new"}}]}
+    repo.ok("checkout")
+    assert repo.read("code") == {"x": b"1"} and repo.text("in put") == "1"
+    (repo.path / "dvc.yaml").unlink()
+    (repo.path / "dvc.lock").unlink()
+    repo.ok("checkout")  # takes away what the pipeline made, and nothing else
+    assert repo.read("code") == {"x": b"1"} and repo.text("in put") == "1" and repo.text("metrics.json") == "1" and repo.text("same") == "1"
+
+
 def test_no_stage_file_where_git_would_not_see_it(repo):
     repo.write({"z/a": b"1", "x/b": b"2", "hidden/c": b"3"})
     repo.ok("add", "z", "x")

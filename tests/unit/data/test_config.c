@@ -111,9 +111,32 @@ static void refuses_what_is_none(void **state)
   }
 }
 
+static void edits_what_counts(void **state)
+{
+  static const char *const texts[][2] = {
+    {"\xEF\xBB\xBF[core]\n    remote = a\n", "\xEF\xBB\xBF[core]\n    remote = b\n"},             /* a mark that Windows puts before everything */
+    {"[Core]\nremote = x\n[core]\nremote = a\n", "[Core]\nremote = x\n[core]\n    remote = b\n"}, /* the last one counts */
+    {"[Core]\nremote = a\n[core]\njobs = 1\n", "[Core]\n    remote = b\n[core]\njobs = 1\n"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    strbuf b = STRBUF_INIT;
+    config c = {0};
+    bool found;
+    strbuf_puts(&b, texts[i][0]);
+    assert_int_equal(config_edit(&b, "core", "", "remote", "b", &found), 0);
+    assert_string_equal(b.s, texts[i][1]);
+    assert_int_equal(config_parse(&c, b.s, b.n, CONFIG_REPO, "test"), 0);
+    assert_string_equal(config_get(&c, "core", "", "remote"), "b");
+    config_free(&c);
+    strbuf_free(&b);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(edits_what_counts),
     cmocka_unit_test(edits_keep_the_rest),
     cmocka_unit_test(values_come_back),
     cmocka_unit_test(later_levels_win),
