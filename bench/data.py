@@ -4,7 +4,7 @@
     bench/data.py --opis build/opis --dvc VENV/bin/dvc --dir EMPTY_FOLDER [--files 10000] [--size 20000] [--type copy|hardlink] [--rows add,status,...]
 
 Seconds of the clock, seconds of the processors (which other work on the machine lengthens less), and the peak of memory, page cache warm. DVC runs with its fastest settings: no analytics, no look for updates, a hashing thread a processor, the same cache.type as opis. With --no-dvc
-only opis is measured."""
+only opis is measured. The folder wants a file system of its own, on which nothing was removed lately (put_away says why); an image that is mounted will do."""
 import argparse
 import json
 import os

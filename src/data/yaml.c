@@ -346,8 +346,9 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
       gap++;
     if (gap == begin && memchr(text->s + colon, '\n', begin - colon)) /* a long word has a line of its own, which goes with it */
       begin = colon + 1;
-    strbuf_printf(&line, "%s%s", begin > colon + 1 ? "" : " ", value);
-    code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, begin, value_end(v) > begin ? value_end(v) : begin, line.s, line.n);
+    size_t end = value_end(v) > begin ? value_end(v) : begin;
+    strbuf_printf(&line, "%s%s%s", begin > colon + 1 ? "" : " ", value, end < text->n && text->s[end] == '#' ? " " : ""); /* a comment may follow a ] at once, but not a word */
+    code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, begin, end, line.s, line.n);
   } else if (i + 2 < map->n) /* up to the next key, which also works for the first one, behind "- " */
     code = strbuf_replace(text, map->items[i]->begin, map->items[i + 2]->begin, "", 0);
   else {

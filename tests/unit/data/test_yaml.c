@@ -57,6 +57,10 @@ static void a_blank_before_the_colon(void **state)
   assert_int_equal(yaml_set(&b, (const char *const[]){NULL}, "size", "3", "test"), 0);
   assert_int_equal(yaml_set(&b, (const char *const[]){NULL}, "md5", "x", "test"), 0);
   assert_string_equal(b.s, "size : 3\nmd5 : x\n");
+  b.n = 0;
+  strbuf_puts(&b, "size: [1]# a comment\n");
+  assert_int_equal(yaml_set(&b, (const char *const[]){NULL}, "size", "3", "test"), 0);
+  assert_string_equal(b.s, "size: 3 # a comment\n");
   strbuf_free(&b);
 }
 
