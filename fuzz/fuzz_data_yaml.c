@@ -41,7 +41,7 @@ static void edit(const char *text, size_t size, const yaml_node *root)
   }
 }
 
-/* On one line; where it is broken, ruamel.yaml has cases that it does not read back itself, and DVC's bytes are followed. */
+/* On one line, and without other line ends than ASCII's: there, ruamel.yaml has cases that it does not read back itself, and DVC's bytes are followed. */
 static void write_and_read(const char *text, size_t size)
 {
   strbuf b = STRBUF_INIT;
@@ -53,7 +53,7 @@ static void write_and_read(const char *text, size_t size)
     if (yaml_parse(&node, b.s, b.n, "fuzz") < 0)
       abort();
     const yaml_node *value = yaml_get(node, "path");
-    bool whole = !memchr(b.s, '\n', b.n - 1);
+    bool whole = !memchr(b.s, '\n', b.n - 1) && !strstr(s, "\xC2\x85") && !strstr(s, "\xE2\x80\xA8") && !strstr(s, "\xE2\x80\xA9");
     if (!value || value->kind != YAML_SCALAR || (whole && strcmp(value->text, s) != 0))
       abort();
     yaml_node_free(node);

@@ -362,8 +362,8 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
 int yaml_set(strbuf *text, const char *const *at, const char *key, const char *value, const char *what)
 {
   yaml_node *root;
-  for (const char *cr = text->s; cr && (cr = memchr(cr, '\r', text->n - (size_t)(cr - text->s)));)
-    if (*++cr != '\n')
+  for (size_t i = 0; i < text->n; i++)
+    if (text->s[i] == '\r' && text->s[i + 1] != '\n')
       return error_set(OPIS_EUNSUPPORTED, "%s: its lines end as on old Macs; write it with line feeds", what);
   int code = yaml_parse(&root, text->s ? text->s : "", text->n, what);
   if (code < 0)
