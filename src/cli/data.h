@@ -32,8 +32,8 @@ bool data_take_list(char ***list, int *n, int *argc, char **argv, const char *op
 extern const cli_command data_init, data_add_command, data_commit_command, data_remove_command, data_move_command, data_unprotect_command;
 extern const cli_command data_status_command, data_checkout_command, data_push_command, data_fetch_command, data_pull_command;
 
-extern const cli_command data_diff_command, data_restore_command, data_verify_command, data_hooks_command, data_doctor_command, data_list_command, data_ls_command, data_get_command,
-  data_import_command, data_update_command;
+extern const cli_command data_diff_command, data_restore_command, data_verify_command, data_hooks_command, data_doctor_command, data_list_command, data_ls_command,
+  data_get_command, data_import_command, data_update_command;
 extern const cli_command data_remote_command, data_config_command, data_cache_command, data_gc_command;
 
 #endif

@@ -31,7 +31,7 @@ static size_t plan_bytes(tensor_type type, int64_t n)
 /* The types that families compute with or ggml knows; masks and the like stay behind. */
 static bool wanted(const tensor *t)
 {
-  return t->type == TENSOR_F32 || t->type == TENSOR_F16 || t->type == TENSOR_BF16 || t->type == TENSOR_Q8_0 || t->type == TENSOR_I64 || t->type == TENSOR_I32;
+  return tensor_is_weight(t) || t->type == TENSOR_I64 || t->type == TENSOR_I32;
 }
 
 static bool ends_with(const char *s, const char *end)

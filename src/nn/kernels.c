@@ -15,6 +15,13 @@
 #endif
 
 #if defined(__x86_64__)
+/* Conversions of IEEE halves (CPUID 1 ECX bit 29), by CPUID since not every compiler knows the name. */
+static bool has_f16c(void)
+{
+  unsigned a, b, c, d;
+  return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+}
+
 /* Products of bytes in 256 bits without AVX-512, as small processors have them (CPUID 7:1 EAX bit 4). */
 static bool has_avxvnni(void)
 {
@@ -39,7 +46,7 @@ static bool has(const char *name)
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (strcmp(name, "avx2") == 0)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   if (strcmp(name, "avxvnni") == 0)
     return has("avx2") && has_avxvnni();
   bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

@@ -113,6 +113,9 @@ def test_other_types(folder, weights, kind):
     expected = words(folder)
     torch_bin.save(folder / "pytorch_model.bin", there)
     assert words(folder) == expected
+    gguf = folder / "converted.gguf"
+    assert run("model", "convert", folder, "-o", gguf, "--type", "f32").status == 0
+    assert words(gguf) == expected
 
 
 def test_shards(folder, weights, answer):
