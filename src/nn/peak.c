@@ -3,6 +3,7 @@
 
 #include "util/clock.h"
 #include "util/error.h"
+#include "util/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,14 +148,15 @@ static void run_read(void *user, size_t begin, size_t end, int thread)
 static int measure_memory(double *bytes_a_second, const nn_kernels *k, size_t bytes, pool *threads)
 {
   size_t pieces = bytes / (PIECE * sizeof(float)) + 1;
-  float *floats = malloc(pieces * PIECE * sizeof *floats);
+  const size_t share = (pieces + (size_t)pool_threads(threads) - 1) / (size_t)pool_threads(threads); /* each thread goes over its own part from end to end */
+  float *floats = memory_large(pieces * PIECE * sizeof *floats); /* as models stand in memory: loads that cross cache lines would measure something else */
   if (!floats)
-    return error_nomem();
+    return OPIS_ENOMEM;
   memset(floats, 0x3c, pieces * PIECE * sizeof *floats);
   read_job j = {k, floats, 0};
   double started = clock_seconds();
   for (double begun = started; started - begun < patience;) {
-    pool_for(threads, pieces, 8, run_read, &j);
+    pool_for(threads, pieces, share, run_read, &j);
     double now = clock_seconds(), rate = (double)pieces * PIECE * sizeof *floats / (now - started);
     *bytes_a_second = rate > *bytes_a_second ? rate : *bytes_a_second;
     started = now;
