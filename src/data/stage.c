@@ -142,8 +142,10 @@ static int read_entry(stage *s, const yaml_node *node, bool dep)
     o->checksum_key = strdup("md5");
   }
   for (int i = 0; i < 2 && !o->etag; i++)
-    if ((o->etag = copy(yaml_text(node, sums[i]))))
+    if ((o->etag = copy(yaml_text(node, sums[i])))) {
+      free(o->checksum_key);
       o->checksum_key = strdup(sums[i]);
+    }
   const yaml_node *from = yaml_get(node, "repo");
   o->repo_url = copy(yaml_text(from, "url"));
   o->repo_rev = copy(yaml_text(from, "rev"));

@@ -321,6 +321,13 @@ static size_t value_end(const yaml_node *v)
   return v->end;
 }
 
+/* YAML has line ends beside ASCII's; nobody writes them behind a colon. */
+static bool unusual_line_end(const char *s)
+{
+  s += strspn(s, " \t");
+  return strncmp(s, "\xC2\x85", 2) == 0 || strncmp(s, "\xE2\x80\xA8", 3) == 0 || strncmp(s, "\xE2\x80\xA9", 3) == 0;
+}
+
 static int set_in(strbuf *text, const yaml_node *map, const char *key, const char *value, const char *what)
 {
   size_t i = find(map, key);
@@ -340,7 +347,7 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
   } else if (value) {
     const yaml_node *k = map->items[i], *v = map->items[i + 1];
     size_t colon = k->end + strspn(text->s + k->end, " \t\n"), begin = v->begin > colon ? v->begin : colon + 1, gap = colon + 1;
-    if (text->s[colon] != ':')
+    if (text->s[colon] != ':' || unusual_line_end(text->s + colon + 1))
       return error_set(OPIS_EUNSUPPORTED, "%s: '%s' is not written as 'key: value'", what, key);
     while (gap < begin && strchr(" \n", text->s[gap]))
       gap++;

@@ -182,7 +182,7 @@ def random_step(twins, commits):
         if twins.step("push"):
             for r in twins.both:
                 shutil.rmtree(r.path / ".dvc/cache", ignore_errors=True)
-            twins.step(*rng.choice([["pull", "-f"], ["fetch"], ["fetch", "-a"], ["pull", "-f", f"{target}.dvc"], ["pull", "-f", "-R", "."]]))
+            twins.step(*rng.choice([["pull", "-f"], ["fetch"], ["pull", "-f", f"{target}.dvc"], ["pull", "-f", "-R", "."]]))
     elif kind == "gc":
         twins.step("gc", "-f", *rng.choice([["-w"], ["-w"], ["-a"], ["-A"], ["-T"], ["--rev", "HEAD", "-n", "1"], ["-a", "-T"]]))
     elif kind == "gc cloud":
