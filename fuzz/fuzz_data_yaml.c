@@ -6,6 +6,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* YAML's line ends beside ASCII's, which neither DVC nor people write, move what follows. */
+static bool other_line_ends(const char *s, size_t n)
+{
+  return memmem(s, n, "\xC2\x85", 2) || memmem(s, n, "\xE2\x80\xA8", 3) || memmem(s, n, "\xE2\x80\xA9", 3);
+}
+
 static size_t check(const yaml_node *n, size_t size)
 {
   size_t nodes = 1;
@@ -53,7 +59,7 @@ static void write_and_read(const char *text, size_t size)
     if (yaml_parse(&node, b.s, b.n, "fuzz") < 0)
       abort();
     const yaml_node *value = yaml_get(node, "path");
-    bool whole = !memchr(b.s, '\n', b.n - 1) && !strstr(s, "\xC2\x85") && !strstr(s, "\xE2\x80\xA8") && !strstr(s, "\xE2\x80\xA9");
+    bool whole = !memchr(b.s, '\n', b.n - 1) && !other_line_ends(s, strlen(s));
     if (!value || value->kind != YAML_SCALAR || (whole && strcmp(value->text, s) != 0))
       abort();
     yaml_node_free(node);
@@ -69,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   if (yaml_parse(&root, text, size, "fuzz") == 0) {
     if (check(root, size) > 1000000)
       abort();
-    if (root && root->kind == YAML_MAPPING)
+    if (root && root->kind == YAML_MAPPING && !other_line_ends(text, size))
       edit(text, size, root);
     yaml_node_free(root);
   }

@@ -346,7 +346,7 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
     code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, end, end, line.s, line.n);
   } else if (value) {
     const yaml_node *k = map->items[i], *v = map->items[i + 1];
-    size_t colon = k->end + strspn(text->s + k->end, " \t\n"), begin = v->begin > colon ? v->begin : colon + 1, gap = colon + 1;
+    size_t colon = k->end + strspn(text->s + k->end, " \t"), begin = v->begin > colon ? v->begin : colon + 1, gap = colon + 1;
     if (text->s[colon] != ':' || unusual_line_end(text->s + colon + 1))
       return error_set(OPIS_EUNSUPPORTED, "%s: '%s' is not written as 'key: value'", what, key);
     while (gap < begin && strchr(" \n", text->s[gap]))
@@ -354,6 +354,8 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
     if (gap == begin && memchr(text->s + colon, '\n', begin - colon)) /* a long word has a line of its own, which goes with it */
       begin = colon + 1;
     size_t end = value_end(v) > begin ? value_end(v) : begin;
+    if (end > begin && text->s[end - 1] == '\n') /* a block scalar ends behind its line */
+      end--;
     strbuf_printf(&line, "%s%s%s", begin > colon + 1 ? "" : " ", value, end < text->n && text->s[end] == '#' ? " " : ""); /* a comment may follow a ] at once, but not a word */
     code = strbuf_check(&line) < 0 ? error_nomem() : strbuf_replace(text, begin, end, line.s, line.n);
   } else if (i + 2 < map->n) /* up to the next key, which also works for the first one, behind "- " */

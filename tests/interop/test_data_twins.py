@@ -75,6 +75,8 @@ class Twins:
         assert mine == theirs, self.say(*(f"{k}: opis {mine.get(k)}, DVC {theirs.get(k)}" for k in sorted(mine.keys() | theirs.keys()) if mine.get(k) != theirs.get(k)))
         for top in (".dvc/cache/files/md5", "../store/files/md5"):
             one, other = ({o for o in r.objects(top) if not o.startswith(".opis")} for r in self.both)
+            if top.startswith(".dvc"):  # (opis brings a directory object from the remote to know what gc and fetch must keep of it)
+                one = {o for o in one if o in other or not o.endswith(".dir")}
             assert one == other, self.say(top, f"only opis: {sorted(one - other)}", f"only DVC: {sorted(other - one)}")
 
 
@@ -183,6 +185,7 @@ def random_step(twins, commits):
             for r in twins.both:
                 shutil.rmtree(r.path / ".dvc/cache", ignore_errors=True)
             twins.step(*rng.choice([["pull", "-f"], ["fetch"], ["pull", "-f", f"{target}.dvc"], ["pull", "-f", "-R", "."]]))
+            twins.step("fetch")  # (of what is not in the cache, DVC's checkout -f takes the files away; opis leaves them)
     elif kind == "gc":
         twins.step("gc", "-f", *rng.choice([["-w"], ["-w"], ["-a"], ["-A"], ["-T"], ["--rev", "HEAD", "-n", "1"], ["-a", "-T"]]))
     elif kind == "gc cloud":

@@ -49,7 +49,7 @@ static void long_words_take_their_line_along(void **state)
   strbuf_free(&b);
 }
 
-static void a_blank_before_the_colon(void **state)
+static void only_the_value_goes(void **state)
 {
   (void)state;
   strbuf b = STRBUF_INIT;
@@ -57,6 +57,10 @@ static void a_blank_before_the_colon(void **state)
   assert_int_equal(yaml_set(&b, (const char *const[]){NULL}, "size", "3", "test"), 0);
   assert_int_equal(yaml_set(&b, (const char *const[]){NULL}, "md5", "x", "test"), 0);
   assert_string_equal(b.s, "size : 3\nmd5 : x\n");
+  b.n = 0;
+  strbuf_puts(&b, "size: |\n  two\n  lines\nmd5: 1\n");
+  assert_int_equal(yaml_set(&b, (const char *const[]){NULL}, "size", "3", "test"), 0);
+  assert_string_equal(b.s, "size: 3\nmd5: 1\n");
   b.n = 0;
   strbuf_puts(&b, "size: [1]# a comment\n");
   assert_int_equal(yaml_set(&b, (const char *const[]){NULL}, "size", "3", "test"), 0);
@@ -174,7 +178,7 @@ int main(void)
     cmocka_unit_test(edits_keep_comments_and_unknown_keys),
     cmocka_unit_test(long_words_take_their_line_along),
     cmocka_unit_test(only_carriage_returns_are_not_edited),
-    cmocka_unit_test(a_blank_before_the_colon),
+    cmocka_unit_test(only_the_value_goes),
     cmocka_unit_test(new_keys_go_to_the_end),
     cmocka_unit_test(strings_as_ruamel_writes_them),
     cmocka_unit_test(refuses_what_is_no_stage_file),
