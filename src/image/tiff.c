@@ -5,6 +5,7 @@
 #include "image/image.h"
 
 #include "util/error.h"
+#include "util/library.h"
 
 #include <dlfcn.h>
 #include <math.h>
@@ -15,8 +16,10 @@
 
 #define TIFF_FUNCTIONS(X)                                                                                                                                                          \
   X(OpenOptionsAlloc)                                                                                                                                                              \
-  X(OpenOptionsFree) X(OpenOptionsSetErrorHandlerExtR) X(OpenOptionsSetWarningHandlerExtR) X(ClientOpenExt) X(Close) X(GetField) X(GetFieldDefaulted) X(IsTiled) X(TileSize)       \
-    X(TileRowSize) X(ScanlineSize) X(ReadScanline) X(ReadTile) X(RGBAImageOK) X(ReadRGBAImageOriented)
+  X(OpenOptionsFree)                                                                                                                                                               \
+  X(OpenOptionsSetErrorHandlerExtR)                                                                                                                                                \
+  X(OpenOptionsSetWarningHandlerExtR) X(ClientOpenExt) X(Close) X(GetField) X(GetFieldDefaulted) X(IsTiled) X(TileSize) X(TileRowSize) X(ScanlineSize) X(ReadScanline) X(ReadTile) \
+    X(RGBAImageOK) X(ReadRGBAImageOriented)
 static struct {
 #define MEMBER(name) __typeof__(TIFF##name) *name;
   TIFF_FUNCTIONS(MEMBER)
@@ -26,7 +29,7 @@ static struct {
 
 static void open_library(void)
 {
-  void *library = dlopen("libtiff.so.6", RTLD_NOW | RTLD_LOCAL);
+  void *library = library_open("libtiff.so.6", "TIFFOpenOptionsAlloc");
   tiff.there = library != NULL;
 #define FIND(name) tiff.there = tiff.there && (tiff.name = (__typeof__(tiff.name))dlsym(library, "TIFF" #name)) != NULL;
   TIFF_FUNCTIONS(FIND)

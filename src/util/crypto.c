@@ -2,6 +2,7 @@
 #include "util/crypto.h"
 
 #include "util/error.h"
+#include "util/library.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -28,7 +29,7 @@ static bool find(void *to, void *library, const char *name)
 
 static void open_library(void)
 {
-  void *library = dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
+  void *library = library_open("libcrypto.so.3", "EVP_DigestInit_ex");
   if (!library)
     return;
   lib.there = true;
