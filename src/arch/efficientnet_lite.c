@@ -45,7 +45,7 @@ static int grid(const vision *v, int height, int width, int *rows, int *columns)
 /* ---- forward ---- */
 
 /* What lies between the layers of a block is never whole: a strip of output rows goes through all of them while it is in the caches. */
-enum { STRIP = 64 * 1024 /* floats of a strip, about */ };
+enum { STRIP = 128 * 1024 /* floats of a strip, about */ };
 
 static int strip_rows(size_t row)
 {

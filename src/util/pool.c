@@ -23,6 +23,7 @@ typedef struct member {
   /* guarded by the pool's lock */
   bool asleep, placed;
   bool knows_own;
+  double moved;  /* the worker's own: when it last stepped aside */
   cpu_set_t own; /* the processors that it may use, as they were when it went to sleep */
 } member;
 
@@ -32,6 +33,7 @@ struct pool {
   atomic_int hopes; /* pool_expect without its pool_rest */
   atomic_int sleepers;
   atomic_bool caller_sleeps;
+  atomic_int caller_at; /* the processor where the last loop began */
   pthread_mutex_t busy; /* held by the caller whose loop runs */
   pthread_mutex_t lock; /* guards sleeping and waking */
   pthread_cond_t wake, done;
@@ -102,12 +104,32 @@ static void sleep_until_woken(member *w, uint64_t seen)
   pthread_mutex_unlock(&p->lock);
 }
 
+/* A worker that finds itself on the caller's processor goes to another, for the reason that wake_sleepers has; not often, since where there are more threads than processors some share one. */
+static void step_aside(member *w)
+{
+  enum { OFTEN_MS = 20 };
+  cpu_set_t own, others;
+  const int here = sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE || here != atomic_load_explicit(&w->p->caller_at, memory_order_relaxed))
+    return;
+  const double now = clock_seconds();
+  if (now - w->moved < OFTEN_MS * 1e-3 || pthread_getaffinity_np(pthread_self(), sizeof own, &own) != 0)
+    return;
+  w->moved = now;
+  others = own;
+  CPU_CLR((size_t)here, &others);
+  if (CPU_COUNT(&others) > 0 && pthread_setaffinity_np(pthread_self(), sizeof others, &others) == 0)
+    pthread_setaffinity_np(pthread_self(), sizeof own, &own);
+}
+
 static void *worker(void *argument)
 {
   member *w = argument;
   pool *p = w->p;
   uint64_t seen = 0;
   for (;;) {
+    if (atomic_load_explicit(&p->hopes, memory_order_relaxed) > 0)
+      step_aside(w);
     uint_fast64_t state = atomic_load_explicit(&p->state, memory_order_acquire);
     for (vigil v = {0}; state >> LOOP_SHIFT == seen; state = atomic_load_explicit(&p->state, memory_order_acquire))
       if (!vigil_keep(&v, atomic_load_explicit(&p->hopes, memory_order_relaxed) > 0 ? EXPECTING : BRIEFLY)) {
@@ -256,6 +278,7 @@ void pool_for(pool *p, size_t n, size_t grain, void (*work)(void *user, size_t b
   p->n = n;
   p->work = work;
   p->user = user;
+  atomic_store_explicit(&p->caller_at, sched_getcpu(), memory_order_relaxed);
   atomic_store_explicit(&p->next, p->piece, memory_order_relaxed); /* the first piece is the caller's own */
   atomic_fetch_add(&p->state, ((uint_fast64_t)1 << LOOP_SHIFT) + OPEN);
   if (atomic_load(&p->sleepers) > 0)
