@@ -347,7 +347,7 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
   } else if (value) {
     const yaml_node *k = map->items[i], *v = map->items[i + 1];
     size_t colon = k->end + strspn(text->s + k->end, " \t"), begin = v->begin > colon ? v->begin : colon + 1, gap = colon + 1;
-    if (text->s[colon] != ':' || unusual_line_end(text->s + colon + 1))
+    if (text->s[colon] != ':' || !strchr(" \t\r\n", text->s[colon + 1]) || unusual_line_end(text->s + colon + 1))
       return error_set(OPIS_EUNSUPPORTED, "%s: '%s' is not written as 'key: value'", what, key);
     while (gap < begin && strchr(" \n", text->s[gap]))
       gap++;
