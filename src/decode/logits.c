@@ -9,21 +9,38 @@
 typedef float vf __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 typedef int32_t vi __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
 
-/* Built for wider registers, too, and chosen at run time. Without multiply-add instructions, whose results would be others. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
+/* A loop built for wider registers, too, and chosen at run time. Without multiply-add instructions, whose results would be others. */
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__x86_64__)
+#define CHOSEN(result, name, parameters, arguments)                                                                                                                                \
+  __attribute__((target("avx512f"))) static result name##_avx512 parameters                                                                                                        \
+  {                                                                                                                                                                                \
+    return name##_body arguments;                                                                                                                                                  \
+  }                                                                                                                                                                                \
+  __attribute__((target("avx2"))) static result name##_avx2 parameters                                                                                                             \
+  {                                                                                                                                                                                \
+    return name##_body arguments;                                                                                                                                                  \
+  }                                                                                                                                                                                \
+  static result name parameters                                                                                                                                                    \
+  {                                                                                                                                                                                \
+    return __builtin_cpu_supports("avx512f") ? name##_avx512 arguments : __builtin_cpu_supports("avx2") ? name##_avx2 arguments : name##_body arguments;                           \
+  }
 #else
-#define WIDE
+#define CHOSEN(result, name, parameters, arguments)                                                                                                                                \
+  static result name parameters                                                                                                                                                    \
+  {                                                                                                                                                                                \
+    return name##_body arguments;                                                                                                                                                  \
+  }
 #endif
 
 /* Helpers take pointers: passing wide vectors by value depends on the machine's calling convention. */
-static inline void load(vf *v, const float *p)
+INLINE void load(vf *v, const float *p)
 {
   memcpy(v, p, sizeof *v);
 }
 
 /* exp(x) for x <= 0 within 2 units in the last place; below -87.3 it is 0. Range reduction by log 2 in two parts and the minimax polynomial of the Cephes library (expf). */
-static inline void exp_nonpositive(vf *out, const vf *in)
+INLINE void exp_nonpositive(vf *out, const vf *in)
 {
   vf x = *in;
   vi tiny = x < -87.3f;
@@ -45,7 +62,7 @@ static inline void exp_nonpositive(vf *out, const vf *in)
 }
 
 /* The largest value; NaN when one is NaN. */
-WIDE static float row_max(const float *x, size_t n)
+INLINE float row_max_body(const float *x, size_t n)
 {
   size_t i = 0;
   float max = -INFINITY;
@@ -72,8 +89,10 @@ WIDE static float row_max(const float *x, size_t n)
   return nan ? NAN : max;
 }
 
+CHOSEN(float, row_max, (const float *x, size_t n), (x, n))
+
 /* log of the sum of exp(x - max). The sum is taken in double: its error then does not depend on the order. */
-WIDE static float log_sum(const float *x, size_t n, float max)
+INLINE float log_sum_body(const float *x, size_t n, float max)
 {
   typedef double vd __attribute__((vector_size(LANES * sizeof(double)), aligned(8)));
   vd sums = {0};
@@ -93,7 +112,9 @@ WIDE static float log_sum(const float *x, size_t n, float max)
   return (float)log(sum);
 }
 
-WIDE static void subtract(float *x, size_t n, float max, float lse)
+CHOSEN(float, log_sum, (const float *x, size_t n, float max), (x, n, max))
+
+INLINE void subtract_body(float *x, size_t n, float max, float lse)
 {
   size_t i = 0;
   for (; i + LANES <= n; i += LANES) {
@@ -105,6 +126,8 @@ WIDE static void subtract(float *x, size_t n, float max, float lse)
   for (; i < n; i++)
     x[i] = x[i] - max - lse;
 }
+
+CHOSEN(void, subtract, (float *x, size_t n, float max, float lse), (x, n, max, lse))
 
 int logits_log_softmax(float *x, size_t n)
 {
@@ -169,7 +192,7 @@ void logits_only(float *x, size_t n, const int32_t *ids, size_t n_ids)
     x[ids[i]] = 0;
 }
 
-WIDE void logits_top(logits_candidate *best, size_t *n, size_t k, const float *x, size_t vocab, float offset, int32_t beam)
+INLINE void top_body(logits_candidate *best, size_t *n, size_t k, const float *x, size_t vocab, float offset, int32_t beam)
 {
   enum { BLOCK = 64 };
   size_t have = *n;
@@ -202,4 +225,11 @@ WIDE void logits_top(logits_candidate *best, size_t *n, size_t k, const float *x
     }
   }
   *n = have;
+}
+
+CHOSEN(void, top, (logits_candidate * best, size_t *n, size_t k, const float *x, size_t vocab, float offset, int32_t beam), (best, n, k, x, vocab, offset, beam))
+
+void logits_top(logits_candidate *best, size_t *n, size_t k, const float *x, size_t vocab, float offset, int32_t beam)
+{
+  top(best, n, k, x, vocab, offset, beam);
 }

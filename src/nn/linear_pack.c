@@ -189,12 +189,13 @@ static void pack_transposed(void *user, size_t begin, size_t end, int thread)
 {
   packing *j = user;
   const size_t K = (size_t)j->l->K;
-  float *line = calloc(1, sizeof(float) * COLUMNS * (K + 1) + row_bytes(j->l)), *block = line + COLUMNS, *row = block + COLUMNS * K;
+  float *line = calloc(1, sizeof(float) * COLUMNS * (K + 1) + row_bytes(j->l));
   (void)thread;
   if (!line) {
     atomic_store(&j->failed, true);
     return;
   }
+  float *block = line + COLUMNS, *row = block + COLUMNS * K;
   for (int64_t c = (int64_t)begin * COLUMNS; c < (int64_t)end * COLUMNS && c < j->rows; c += COLUMNS) {
     int64_t n = j->rows - c < COLUMNS ? j->rows - c : COLUMNS;
     for (size_t k = 0; k < K; k++) {

@@ -185,7 +185,7 @@ INLINE void rows_float(const nn_product *p, size_t m, int panel, const int R, co
   enum { MOST = f32_rows * f32_together };
   const nn_linear *l = p->l;
   const size_t ldx = p->ldx, size = half ? sizeof(uint16_t) : sizeof(float), ahead = R > FEW_ROWS ? MANY_AHEAD : FEW_AHEAD;
-  const char *w[4], *end;
+  const char *w[4] = {nn_panel(l, panel)}, *const end = w[0] + l->panel_bytes;
   const float *x[(f32_rows + 2) / 3];
   vf acc[MOST][NV];
   EACH (i, R * P)
@@ -193,9 +193,9 @@ INLINE void rows_float(const nn_product *p, size_t m, int panel, const int R, co
       acc[i][v] = vf_zero();
   EACH (i, (R + 2) / 3)
     x[i] = p->x + (m + 3 * (size_t)i) * ldx;
-  EACH (j, P)
-    w[j] = nn_panel(l, panel + j);
-  for (end = w[0] + l->panel_bytes; w[0] < end;) {
+  EACH (j, P - 1)
+    w[j + 1] = nn_panel(l, panel + j + 1);
+  while (w[0] < end) {
     vf weight[4][NV];
     EACH (j, P) {
       __builtin_prefetch(w[j] + ahead);
