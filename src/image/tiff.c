@@ -18,8 +18,9 @@
   X(OpenOptionsAlloc)                                                                                                                                                              \
   X(OpenOptionsFree)                                                                                                                                                               \
   X(OpenOptionsSetErrorHandlerExtR)                                                                                                                                                \
-  X(OpenOptionsSetWarningHandlerExtR) X(ClientOpenExt) X(Close) X(GetField) X(GetFieldDefaulted) X(IsTiled) X(TileSize) X(TileRowSize) X(ScanlineSize) X(ReadScanline) X(ReadTile) \
-    X(RGBAImageOK) X(ReadRGBAImageOriented)
+  X(OpenOptionsSetWarningHandlerExtR)                                                                                                                                              \
+  X(ClientOpenExt)                                                                                                                                                                 \
+  X(Close) X(GetField) X(GetFieldDefaulted) X(IsTiled) X(TileSize) X(TileRowSize) X(ScanlineSize) X(ReadScanline) X(ReadTile) X(RGBAImageOK) X(ReadRGBAImageOriented)
 static struct {
 #define MEMBER(name) __typeof__(TIFF##name) *name;
   TIFF_FUNCTIONS(MEMBER)
