@@ -228,7 +228,7 @@ def test_odd_names(home, seed):
         n = rng.choice(WORDS) if rng.random() < 0.2 else "".join(rng.choice(ODD) for _ in range(rng.choice([1, 2, 3, 5, 9])))
         return "a" if n in (".", "..") else n
 
-    tops = sorted({n for n in (name() for _ in range(4)) if not n.startswith("-") and n == n.rstrip()})  # (of a blank at the end, any of Unicode's, DVC's .gitignore line is not what git means)
+    tops = sorted({n for n in (name() for _ in range(4)) if not n.startswith("-") and not n.endswith(" ") and "\\ " not in n})  # (of a blank at the end DVC's .gitignore line is not what git means; one behind a backslash it does not find again, and adds the line once more)
     for top in tops:
         if rng.random() < 0.5:
             mine.write({top: rng.randbytes(3)})

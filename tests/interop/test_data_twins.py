@@ -75,8 +75,10 @@ class Twins:
         assert mine == theirs, self.say(*(f"{k}: opis {mine.get(k)}, DVC {theirs.get(k)}" for k in sorted(mine.keys() | theirs.keys()) if mine.get(k) != theirs.get(k)))
         for top in (".dvc/cache/files/md5", "../store/files/md5"):
             one, other = ({o for o in r.objects(top) if not o.startswith(".opis")} for r in self.both)
-            if top.startswith(".dvc"):  # (opis brings a directory object from the remote to know what gc and fetch must keep of it)
-                one = {o for o in one if o in other or not o.endswith(".dir")}
+            if top.startswith(".dvc"):  # opis brings a directory object from the remote to know what gc and fetch must keep of it; away with it, so that both go on alike
+                for o in [o for o in one - other if o.endswith(".dir")]:
+                    (self.mine.path / top / o[:2] / o[2:]).unlink()
+                    one.remove(o)
             assert one == other, self.say(top, f"only opis: {sorted(one - other)}", f"only DVC: {sorted(other - one)}")
 
 
@@ -191,7 +193,7 @@ def random_step(twins, commits):
     elif kind == "gc cloud":
         twins.step("gc", "-w", "-c", "-f")
     elif kind == "commit":
-        twins.step("commit", "-f", *rng.choice([[], [target], [f"{target}.dvc"]]))
+        twins.step("commit", "-f", *rng.choice([[*known], [target], [f"{target}.dvc"]]))  # (all of them: DVC would write dvc.lock, too, which is not ours)
     elif kind == "git":
         twins.git("add", "-A")
         twins.git("commit", "-qm", ".", "--allow-empty")
@@ -203,6 +205,9 @@ def random_step(twins, commits):
         twins.git("commit", "-qm", ".", "--allow-empty")
         twins.git("checkout", "-qf", rng.choice(commits))
         twins.step("checkout", "-f", *rng.choice([[], ["--allow-missing"]]))
+        for top in set(TOPS) - set(tracked(twins)):  # (what the other revision does not have opis takes away, as it is in the cache; DVC only where it made the files itself)
+            for r in twins.both:
+                shutil.rmtree(r.path / top) if (r.path / top).is_dir() else (r.path / top).unlink(missing_ok=True)
     elif kind == "move" and "[" not in target:  # (DVC leaves the .gitignore line of such a name)
         twins.step("commit", "-f", f"{target}.dvc")  # (DVC stores what changed meanwhile, and forgets it)
         twins.step("move", rng.choice([target, f"{target}.dvc"]), rng.choice([t for t in TOPS if t != target and (twins.theirs.path / t).parent.exists()] + ["moved", "[moved] two"]))
