@@ -82,7 +82,7 @@ static int axis_new(axis *a, int in, int out, image_filter filter)
   double scale = (double)in / out, filterscale = scale < 1.0 ? 1.0 : scale, support = filters[filter].support * filterscale;
   if (support > INT32_MAX / 8)
     return error_set(OPIS_ELIMIT, "cannot shrink %d pixels to %d", in, out);
-  a->ksize = (int)ceil(support) * 2 + 1;
+  a->ksize = ((int)ceil(support) * 2 + 1 + RESIZE_WEIGHTS - 1) / RESIZE_WEIGHTS * RESIZE_WEIGHTS;
   a->bounds = malloc((size_t)out * 2 * sizeof *a->bounds);
   a->k = calloc((size_t)out * (size_t)a->ksize, sizeof *a->k);
   double *w = malloc((size_t)a->ksize * sizeof *w);
@@ -119,8 +119,9 @@ static int axis_new(axis *a, int in, int out, image_filter filter)
 static void horizontal(uint8_t *out, int out_width, const uint8_t *in, int width, int height, int channels, const axis *a)
 {
   resize_across *across = resize_rows_choose().across;
-  for (int y = 0; y < height; y++, in += (size_t)width * (size_t)channels, out += (size_t)out_width * (size_t)channels)
-    across(out, out_width, in, width, channels, a->bounds, a->k, a->ksize);
+  for (int y = 0; y < height; y += RESIZE_TOGETHER)
+    across(out + (size_t)y * (size_t)out_width * (size_t)channels, out_width, in + (size_t)y * (size_t)width * (size_t)channels, width,
+      height - y < RESIZE_TOGETHER ? height - y : RESIZE_TOGETHER, channels, a->bounds, a->k, a->ksize);
 }
 
 static int vertical(uint8_t *out, int out_height, const uint8_t *in, int width, int channels, const axis *a, int first_row)

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RESIZE_PRECISION = 32 - 8 - 2 };
+enum { RESIZE_PRECISION = 32 - 8 - 2, RESIZE_TOGETHER = 4, RESIZE_WEIGHTS = 4 };
 
 static inline uint8_t resize_clip(int32_t v)
 {
@@ -14,8 +14,9 @@ static inline uint8_t resize_clip(int32_t v)
   return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-/* One row across: out [out_width, channels], each from the bounds[2 x + 1] pixels from bounds[2 x] on, weighed by k [out_width, ksize]. in [width, channels]. */
-typedef void resize_across(uint8_t *out, int out_width, const uint8_t *in, int width, int channels, const int *bounds, const int32_t *k, int ksize);
+/* Up to RESIZE_TOGETHER rows across: out [rows, out_width, channels], each pixel from the bounds[2 x + 1] ones from bounds[2 x] on, weighed by k [out_width, ksize], where ksize is a multiple of
+ * RESIZE_WEIGHTS and what a pixel does not need is 0. in [rows, width, channels]. */
+typedef void resize_across(uint8_t *out, int out_width, const uint8_t *in, int width, int rows, int channels, const int *bounds, const int32_t *k, int ksize);
 /* One row down: out [n] from `rows` rows of n bytes each, weighed by k [rows]; sums [n] is for working in. */
 typedef void resize_down(uint8_t *out, int32_t *sums, const uint8_t *in, size_t n, int rows, const int32_t *k);
 

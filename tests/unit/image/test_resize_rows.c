@@ -30,13 +30,14 @@ static void across(void **state)
   uint64_t seed = 1;
   resize_rows rows = resize_rows_choose();
   for (int round = 0; round < 4000; round++) {
-    int channels = 1 + below(&seed, 4), width = 1 + below(&seed, 90), out_width = 1 + below(&seed, 60), ksize = 1 + below(&seed, 40);
-    uint8_t *in = malloc((size_t)(width * channels)), *out = malloc((size_t)(out_width * channels)),
-            *plain = malloc((size_t)(out_width * channels)); /* exact: reading beyond is seen */
+    int channels = 1 + below(&seed, 4), width = 1 + below(&seed, 90), out_width = 1 + below(&seed, 60), ksize = RESIZE_WEIGHTS * (1 + below(&seed, 10)),
+        height = 1 + below(&seed, RESIZE_TOGETHER);
+    const size_t size = (size_t)(out_width * channels * height);
+    uint8_t *in = malloc((size_t)(width * channels * height)), *out = malloc(size), *plain = malloc(size); /* exact: reading beyond is seen */
     int *bounds = malloc((size_t)out_width * 2 * sizeof *bounds);
     int32_t *k = calloc((size_t)(out_width * ksize), sizeof *k);
     assert_true(in && out && plain && bounds && k);
-    for (int i = 0; i < width * channels; i++)
+    for (int i = 0; i < width * channels * height; i++)
       in[i] = round % 7 ? (uint8_t)next(&seed) : (uint8_t)(255 * (next(&seed) & 1));
     for (int x = 0; x < out_width; x++) {
       bounds[2 * x] = below(&seed, width);
@@ -45,9 +46,9 @@ static void across(void **state)
       for (int i = 0; i < bounds[2 * x + 1]; i++)
         k[x * ksize + i] = weight(&seed);
     }
-    rows.across(out, out_width, in, width, channels, bounds, k, ksize);
-    resize_across_plain(plain, out_width, in, width, channels, bounds, k, ksize);
-    assert_memory_equal(out, plain, (size_t)(out_width * channels));
+    rows.across(out, out_width, in, width, height, channels, bounds, k, ksize);
+    resize_across_plain(plain, out_width, in, width, height, channels, bounds, k, ksize);
+    assert_memory_equal(out, plain, size);
     free(in);
     free(out);
     free(plain);
