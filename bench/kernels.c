@@ -1,4 +1,5 @@
-/* Speed of the packed linear layers on the shapes of ViT-B and GPT-2, for every kind of kernel that this processor has: GFLOP/s (f32) or GOP/s (q8; q8w: for rows by the hundred), the best of many runs.
+/* Speed of the packed linear layers on the shapes of ViT-B, GPT-2 and opis-small, for every kind of kernel that this processor has: GFLOP/s (f32, f16)
+ * or GOP/s (q8; q8w: for rows by the hundred), the best of many runs.
  *   build/bench/kernels [threads] */
 #include "nn/context.h"
 
@@ -16,10 +17,15 @@ static double now(void)
 int main(int argc, char **argv)
 {
   static const char *const kinds[] = {"generic", "avx2", "avxvnni", "avx512", "avx512vnni", "amx", "neon", "neon-dotprod"};
-  static const char *const names[] = {"f32", "q8 ", "q8w"};
+  static const struct {
+    const char *name;
+    tensor_type stored;
+    nn_weights weights;
+  } types[] = {{"f32", TENSOR_F32, NN_F32}, {"f16", TENSOR_F16, NN_F32}, {"q8 ", TENSOR_F32, NN_Q8}, {"q8w", TENSOR_F32, NN_Q8_WIDE}};
   static const struct {
     int M, N, K;
-  } shapes[] = {{197, 2304, 768}, {197, 3072, 768}, {197, 768, 3072}, {4, 3072, 768}, {4, 50257, 768}, {1, 3072, 768}, {16384, 96, 16}, {1024, 528, 88}, {64, 1280, 352}};
+  } shapes[] = {{197, 2304, 768}, {197, 3072, 768}, {197, 768, 3072}, {4, 3072, 768}, {4, 50257, 768}, {1, 3072, 768}, {16384, 96, 16}, {4096, 24, 144}, {256, 720, 120},
+    {256, 120, 720}, {64, 1248, 208}, {64, 208, 1248}, {64, 1280, 352}};
   int threads = argc > 1 ? atoi(argv[1]) : 1;
   pool *p = NULL;
   if (threads > 1 && pool_new(&p, threads) < 0)
@@ -31,13 +37,20 @@ int main(int argc, char **argv)
       w[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     for (size_t i = 0; i < (size_t)M * (size_t)K; i++)
       x[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-    tensor t = {.name = "w", .type = TENSOR_F32, .n_dims = 2, .dims = {N, K}, .data = w, .size = (size_t)N * (size_t)K * 4};
-    for (nn_weights type = NN_F32; type <= NN_Q8_WIDE; type++) {
+    uint16_t *h = malloc((size_t)N * (size_t)K * sizeof *h);
+    for (size_t i = 0; i < (size_t)N * (size_t)K; i++)
+      h[i] = float_to_half(w[i]);
+    tensor t = {.name = "w", .n_dims = 2, .dims = {N, K}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
       arena a = ARENA_INIT;
       nn_linear *l;
-      if (nn_linear_pack(&l, &a, NULL, &(nn_linear_source){&t, false, 0, 0, NULL}, 1, type) < 0)
+      const bool half = types[i].stored == TENSOR_F16;
+      t.type = types[i].stored;
+      t.data = half ? (void *)h : (void *)w;
+      t.size = (size_t)N * (size_t)K * (half ? sizeof *h : sizeof *w);
+      if (nn_linear_pack(&l, &a, NULL, &(nn_linear_source){&t, false, 0, 0, NULL}, 1, types[i].weights) < 0)
         return 1;
-      printf("%5d x %5d x %4d %s", M, N, K, names[type]);
+      printf("%5d x %5d x %4d %s", M, N, K, types[i].name);
       for (size_t k = 1; k < sizeof kinds / sizeof *kinds; k++) {
         nn_context *c;
         setenv("OPIS_CPU", kinds[k], 1);
@@ -56,6 +69,7 @@ int main(int argc, char **argv)
       arena_free(&a);
     }
     free(w);
+    free(h);
     free(x);
     free(y);
   }
