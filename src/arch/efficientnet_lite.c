@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { STEM_PATCH = 3 * 3 * 3 };
+
 typedef struct mobile_block {
   int kernel, stride, in, middle, out;
   nn_linear *expand, *project; /* expand NULL: middle is in */
@@ -44,17 +46,9 @@ static int grid(const vision *v, int height, int width, int *rows, int *columns)
 
 /* ---- forward ---- */
 
-/* What lies between the layers of a block is never whole: a strip of output rows goes through all of them while it is in the caches. */
-enum { STRIP = 128 * 1024 /* floats of a strip, about */ };
-
-static int strip_rows(size_t row)
-{
-  return row < STRIP ? (int)(STRIP / row) : 1;
-}
-
-/* Two pictures of a block's input or output, taken in turns, and the strips of a widened input and of a depthwise output. */
+/* Two pictures of a block's input or output, taken in turns, and what lies between: the stem's patches, then a block's depthwise output. */
 typedef struct memory {
-  float *x, *y, *wide, *deep;
+  float *x, *y, *between;
 } memory;
 
 static size_t larger(size_t a, size_t b)
@@ -68,65 +62,51 @@ static size_t whole_lines(size_t floats)
   return (floats + 15) / 16 * 16;
 }
 
+/* The stem's patches are made for so many rows at a time as go through it while they are in the caches. */
+static int stem_rows(int width)
+{
+  enum { MOST = 64 * 1024 /* floats */ };
+  const int rows = MOST / (STEM_PATCH * width);
+  return rows > 1 ? rows : 1;
+}
+
 static int memory_take(memory *m, nn_context *c, const net *t, int height, int width)
 {
   int h = halved(height, 2), w = halved(width, 2);
-  size_t picture = (size_t)h * (size_t)w * (size_t)t->stem_channels, wide = (size_t)strip_rows(27 * (size_t)w) * 27 * (size_t)w, deep = 0;
+  size_t picture = (size_t)h * (size_t)w * (size_t)t->stem_channels, between = (size_t)stem_rows(w) * STEM_PATCH * (size_t)w;
   for (int i = 0; i < t->n_blocks; i++) {
     const mobile_block *b = &t->blocks[i];
-    int ow = halved(w, b->stride), rows = strip_rows((size_t)ow * (size_t)b->middle);
-    wide = larger(wide, (size_t)((rows - 1) * b->stride + b->kernel) * (size_t)w * (size_t)b->middle);
-    deep = larger(deep, (size_t)rows * (size_t)ow * (size_t)b->middle);
     h = halved(h, b->stride);
-    w = ow;
+    w = halved(w, b->stride);
+    between = larger(between, (size_t)h * (size_t)w * (size_t)b->middle);
     picture = larger(picture, (size_t)h * (size_t)w * (size_t)b->out);
   }
   picture = whole_lines(picture);
-  wide = whole_lines(wide);
-  m->x = nn_workspace(c, (2 * picture + wide + deep) * sizeof *m->x);
+  m->x = nn_workspace(c, (2 * picture + between) * sizeof *m->x);
   if (!m->x)
     return error_nomem();
   m->y = m->x + picture;
-  m->wide = m->y + picture;
-  m->deep = m->wide + wide;
+  m->between = m->y + picture;
   return 0;
 }
 
 static void stem(const net *t, nn_context *c, const memory *m, const float *pixels, int H, int W, const nn_epilogue *e)
 {
-  const int h = halved(H, 2), w = halved(W, 2), top = pad_before(H, 3, 2), left = pad_before(W, 3, 2), rows = strip_rows(27 * (size_t)w);
+  const int h = halved(H, 2), w = halved(W, 2), top = pad_before(H, 3, 2), left = pad_before(W, 3, 2), rows = stem_rows(w);
   for (int oy = 0; oy < h; oy += rows) {
     int n = h - oy < rows ? h - oy : rows;
-    nn_im2col(c, m->wide, pixels, 3, H, W, 3, 3, 2, top - 2 * oy, left, n, w);
-    nn_linear_forward(c, t->stem, m->x + (size_t)oy * (size_t)w * (size_t)t->stem_channels, (size_t)t->stem_channels, m->wide, 27, (size_t)n * (size_t)w, e);
+    nn_im2col(c, m->between, pixels, 3, H, W, 3, 3, 2, top - 2 * oy, left, n, w);
+    nn_linear_forward(c, t->stem, m->x + (size_t)oy * (size_t)w * (size_t)t->stem_channels, (size_t)t->stem_channels, m->between, STEM_PATCH, (size_t)n * (size_t)w, e);
   }
 }
 
-/* x [h, w, in] -> y [oh, ow, out]. Of a widened picture only the rows that a strip looks at are kept: those that the next one needs too go to the front. */
-static void mobile_forward(const mobile_block *b, nn_context *c, const memory *m, int h, int w, const nn_epilogue *clipped)
+/* x [h, w, in] -> y [oh, ow, out] */
+static void mobile_forward(const mobile_block *b, nn_context *c, const memory *m, int h, int w)
 {
-  const int oh = halved(h, b->stride), ow = halved(w, b->stride), top = pad_before(h, b->kernel, b->stride), left = pad_before(w, b->kernel, b->stride);
-  const size_t row = (size_t)w * (size_t)b->middle, out_row = (size_t)ow * (size_t)b->out;
-  const int rows = strip_rows((size_t)ow * (size_t)b->middle);
-  int kept = 0, end = 0; /* the rows of the widened picture that are there */
-  for (int oy = 0; oy < oh; oy += rows) {
-    const int n = oh - oy < rows ? oh - oy : rows, above = oy * b->stride - top, first = above > 0 ? above : 0;
-    const int below = above + (n - 1) * b->stride + b->kernel, last = below < h ? below : h;
-    const float *from = m->x + (size_t)first * row;
-    if (b->expand) {
-      if (end < first) /* steps longer than the kernel */
-        kept = end = first;
-      memmove(m->wide, m->wide + (size_t)(first - kept) * row, (size_t)(end - first) * row * sizeof(float));
-      nn_linear_forward(c, b->expand, m->wide + (size_t)(end - first) * row, (size_t)b->middle, m->x + (size_t)end * (size_t)w * (size_t)b->in, (size_t)b->in,
-        (size_t)(last - end) * (size_t)w, clipped);
-      from = m->wide;
-      kept = first;
-      end = last;
-    }
-    nn_depthwise_forward(c, b->depthwise, m->deep, n, ow, from, last - first, w, first - above, left, NN_RELU6);
-    nn_epilogue e = {.residual = b->stride == 1 && b->in == b->out ? m->x + (size_t)oy * out_row : NULL, .ld_residual = (size_t)b->out};
-    nn_linear_forward(c, b->project, m->y + (size_t)oy * out_row, (size_t)b->out, m->deep, (size_t)b->middle, (size_t)n * (size_t)ow, &e);
-  }
+  const int oh = halved(h, b->stride), ow = halved(w, b->stride);
+  nn_depthwise_forward(c, b->depthwise, b->expand, m->between, oh, ow, m->x, h, w, pad_before(h, b->kernel, b->stride), pad_before(w, b->kernel, b->stride), NN_RELU6);
+  const nn_epilogue e = {.residual = b->stride == 1 && b->in == b->out ? m->x : NULL, .ld_residual = (size_t)b->out};
+  nn_linear_forward(c, b->project, m->y, (size_t)b->out, m->between, (size_t)b->middle, (size_t)oh * (size_t)ow, &e);
 }
 
 static int one_picture(const vision *v, nn_context *c, float *out, const float *pixels, int H, int W, memory m, arch_check check)
@@ -140,7 +120,7 @@ static int one_picture(const vision *v, nn_context *c, float *out, const float *
     int code = check.ask ? check.ask(check.user) : 0;
     if (code < 0)
       return code;
-    mobile_forward(b, c, &m, h, w, &clipped);
+    mobile_forward(b, c, &m, h, w);
     float *done = m.y;
     m.y = m.x;
     m.x = done;
@@ -214,7 +194,7 @@ void vision_efficientnet_lite(loader *l, vision *v, const json_t *config, const 
     read_block(l, &t->blocks[i], json_array_get(list, (size_t)i), in);
     in = t->blocks[i].out;
   }
-  t->stem = loader_linear_stack(l, (loader_linear){.N = t->stem_channels, .K = 27, .bias = 1}, prefix, "stem");
+  t->stem = loader_linear_stack(l, (loader_linear){.N = t->stem_channels, .K = STEM_PATCH, .bias = 1}, prefix, "stem");
   for (int i = 0; i < t->n_blocks && l->code == 0; i++)
     load_block(l, &t->blocks[i], prefix, i);
   t->head = loader_linear_stack(l, (loader_linear){.N = v->hidden, .K = in, .bias = 1}, prefix, "head");

@@ -25,6 +25,7 @@ void nn_context_free(nn_context *c)
   if (!c)
     return;
   free(c->scratch.bytes);
+  free(c->rows.bytes);
   free(c->workspace.bytes);
   free(c);
 }
@@ -62,6 +63,11 @@ static void *at_least(nn_context *c, nn_memory *m, size_t size)
 void *nn_scratch(nn_context *c, size_t size)
 {
   return at_least(c, &c->scratch, size);
+}
+
+void *nn_rows(nn_context *c, size_t size)
+{
+  return at_least(c, &c->rows, size);
 }
 
 void *nn_workspace(nn_context *c, size_t size)

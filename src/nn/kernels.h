@@ -12,7 +12,7 @@
 
 #include "nn/nn.h"
 
-enum { NN_PANEL = 16, NN_BLOCK = 32, NN_TILE_ROWS = 16, NN_WIDE_ROWS = 256, NN_WIDE_PANELS = 2 };
+enum { NN_PANEL = 16, NN_BLOCK = 32, NN_TILE_ROWS = 16, NN_WIDE_ROWS = 256, NN_WIDE_PANELS = 2, NN_GROUP = 2 * NN_PANEL, NN_PLACES = 8 };
 
 typedef enum nn_format { NN_FORMAT_F32, NN_FORMAT_F16, NN_FORMAT_Q8 } nn_format;
 
@@ -56,8 +56,8 @@ static inline const int8_t *nn_panel_weights(const nn_linear *l, int panel)
 
 struct nn_depthwise {
   int C, k, stride;
-  float *weight; /* [k, k, C] */
-  float *bias;   /* [C] */
+  float *weight; /* [panels, k * k, 16], 0 beyond C */
+  float *bias;   /* [panels * 16] */
 };
 
 #define NN_LARGEST_HALF 65504.0f
@@ -68,10 +68,14 @@ typedef struct nn_tile {
   int panel_begin, panel_end;
 } nn_tile;
 
-typedef struct nn_product {
+typedef struct nn_product nn_product;
+
+struct nn_product {
   const nn_linear *l;
-  float *y;
-  size_t ldy;
+  void (*linear)(const nn_product *p, nn_tile t); /* the kernel of the weights' format */
+  float *y;                                       /* row first_row from panel first_panel on */
+  size_t ldy, first_row;
+  int first_panel;
   const float *x; /* f32 */
   size_t ldx;
   const int8_t *qx;   /* q8: [M, blocks * 32] */
@@ -81,24 +85,32 @@ typedef struct nn_product {
   bool clamped;       /* the epilogue is no more than bias, a clamp to low..high, and the residual */
   float low, high;
   nn_epilogue e;
-} nn_product;
+};
 
 /* Settles clamped, low and high from the epilogue. */
 void nn_product_clamp(nn_product *p);
 
-/* A depthwise convolution of pictures [H, W, C] to [rows, OW, C], and the part of it that is asked for: some rows, some channels. */
-typedef struct nn_convolution {
-  const nn_depthwise *d;
-  float *y;
-  const float *x;
-  int OW, H, W, pad_top, pad_left;
-  nn_activation activation;
-} nn_convolution;
+/* Where the outputs of a row begin with a panel. */
+static inline float *nn_product_out(const nn_product *p, size_t row, int panel)
+{
+  return p->y + (row - p->first_row) * p->ldy + (size_t)(panel - p->first_panel) * NN_PANEL;
+}
 
-typedef struct nn_places {
-  int row_begin, row_end;
-  int channel_begin, channel_end;
-} nn_places;
+/* One row of outputs of a depthwise convolution, and up to 16 channels of it. The input's rows stand with zeros for the places beside the picture, and each place NN_GROUP numbers from the next;
+ * outputs are computed NN_PLACES at a time, so that nn_places_read of a row must be there to read. */
+typedef struct nn_depthwise_row {
+  int k, stride, columns, channels;
+  const float *const *lines;  /* [k]: the rows, from the first channel */
+  const float *weight, *bias; /* [k * k, 16], [16] */
+  float *y;
+  size_t ldy;
+  float low, high; /* outputs are clamped to */
+} nn_depthwise_row;
+
+static inline size_t nn_places_read(int columns, int k, int stride)
+{
+  return (((size_t)columns + NN_PLACES - 1) / NN_PLACES * NN_PLACES - 1) * (size_t)stride + (size_t)k;
+}
 
 typedef struct nn_kernels {
   const char *name;
@@ -116,7 +128,7 @@ typedef struct nn_kernels {
   float (*sum_exp)(const float *x, size_t n, float max);                                                   /* sum of exp(x - max) */
   void (*layer_norm)(float *y, const float *x, size_t N, const float *gain, const float *bias, float eps); /* one row */
   void (*activate)(float *x, size_t n, nn_activation a);
-  void (*depthwise)(const nn_convolution *v, nn_places t);
+  void (*depthwise)(const nn_depthwise_row *r);
 } nn_kernels;
 
 extern const nn_kernels nn_kernels_generic;

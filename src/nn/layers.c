@@ -1,4 +1,4 @@
-/* The small layers: norms, activations, depthwise convolution, patches, log_softmax; split over the threads where that pays. */
+/* The small layers: norms, activations, patches, log_softmax; split over the threads where that pays. */
 #include "nn/context.h"
 
 #include "util/error.h"
@@ -66,65 +66,7 @@ float nn_log_softmax(float *x, size_t n)
   return most + log_sum;
 }
 
-/* ---- convolutions ---- */
-
-int nn_depthwise_pack(nn_depthwise **out, arena *a, const tensor *weight, const tensor *bias, int stride)
-{
-  if (weight->n_dims != 4 || weight->dims[1] != 1 || weight->dims[2] != weight->dims[3] || weight->dims[2] > 31 || weight->dims[0] > 1 << 20)
-    return error_set(OPIS_EFORMAT, "%s: no depthwise convolution [C, 1, k, k]", weight->name);
-  if (bias && tensor_elements(bias) != weight->dims[0])
-    return error_set(OPIS_EFORMAT, "%s: has %lld elements, not %lld", bias->name, (long long)tensor_elements(bias), (long long)weight->dims[0]);
-  nn_depthwise *d = arena_calloc(a, 1, sizeof *d);
-  if (!d)
-    return OPIS_ENOMEM;
-  d->C = (int)weight->dims[0];
-  d->k = (int)weight->dims[2];
-  d->stride = stride;
-  size_t C = (size_t)d->C, taps = (size_t)d->k * (size_t)d->k;
-  d->weight = arena_alloc(a, C * taps * sizeof(float));
-  d->bias = arena_calloc(a, C, sizeof(float));
-  if (!d->weight || !d->bias)
-    return OPIS_ENOMEM;
-  float *rows = malloc(C * taps * sizeof *rows);
-  if (!rows)
-    return error_nomem();
-  tensor_read_f32(rows, weight, 0, (int64_t)(C * taps));
-  for (size_t t = 0; t < taps; t++)
-    for (size_t ch = 0; ch < C; ch++)
-      d->weight[t * C + ch] = rows[ch * taps + t];
-  free(rows);
-  if (bias)
-    tensor_read_f32(d->bias, bias, 0, d->C);
-  *out = d;
-  return 0;
-}
-
-enum { CHANNELS_PER_TILE = NN_PANEL, ROWS_PER_TILE = 32 };
-
-typedef struct depthwise_job {
-  const nn_kernels *k;
-  nn_convolution v;
-  int OH;
-  size_t row_tiles;
-} depthwise_job;
-
-static void run_depthwise(void *user, size_t begin, size_t end, int thread)
-{
-  const depthwise_job *j = user;
-  (void)thread;
-  for (size_t i = begin; i < end; i++) {
-    int c = (int)(i / j->row_tiles) * CHANNELS_PER_TILE, row = (int)(i % j->row_tiles) * ROWS_PER_TILE, C = j->v.d->C;
-    j->k->depthwise(&j->v, (nn_places){row, row + ROWS_PER_TILE < j->OH ? row + ROWS_PER_TILE : j->OH, c, c + CHANNELS_PER_TILE < C ? c + CHANNELS_PER_TILE : C});
-  }
-}
-
-void nn_depthwise_forward(nn_context *c, const nn_depthwise *d, float *y, int OH, int OW, const float *x, int H, int W, int pad_top, int pad_left, nn_activation activation)
-{
-  depthwise_job j = {c->k, {d, y, x, OW, H, W, pad_top, pad_left, activation}, OH, (size_t)(OH + ROWS_PER_TILE - 1) / ROWS_PER_TILE};
-  size_t work = (size_t)ROWS_PER_TILE * (size_t)OW * CHANNELS_PER_TILE * (size_t)d->k * (size_t)d->k;
-  c->work.f32 += 2.0 * OH * OW * d->C * d->k * d->k;
-  pool_for(c->threads, (size_t)(d->C + CHANNELS_PER_TILE - 1) / CHANNELS_PER_TILE * j.row_tiles, 1 + 65536 / (work + 1), run_depthwise, &j);
-}
+/* ---- patches ---- */
 
 typedef struct patches_job {
   float *out;
@@ -161,9 +103,12 @@ static void run_patches(void *user, size_t begin, size_t end, int thread)
         }
         for (int ox = 0; ox < inside; ox++, to += row)
           patch_line(to, line, j->W, ox * j->stride - j->pad_left, j->kw);
-        for (int ox = inside; ox < past; ox++, to += row)
-          for (size_t kx = 0; kx < kw; kx++)
-            to[kx] = line[(size_t)(ox * j->stride - j->pad_left) + kx];
+        if (kw == 3) /* a size that the compiler knows */
+          for (int ox = inside; ox < past; ox++, to += row)
+            memcpy(to, line + (ox * j->stride - j->pad_left), 3 * sizeof *to);
+        else
+          for (int ox = inside; ox < past; ox++, to += row)
+            memcpy(to, line + (ox * j->stride - j->pad_left), kw * sizeof *to);
         for (int ox = past > inside ? past : inside; ox < j->OW; ox++, to += row)
           patch_line(to, line, j->W, ox * j->stride - j->pad_left, j->kw);
       }

@@ -18,25 +18,32 @@ int nn_linear_k(const nn_linear *l)
 
 typedef struct tiles {
   const nn_kernels *k;
-  void (*linear)(const nn_product *p, nn_tile t);
   nn_product p;
   size_t M;
-  size_t row_tiles, tile_panels;
+  size_t row_tiles, panel_tiles;
 } tiles;
+
+/* Where part i of `parts` even ones begins. */
+static size_t part(size_t n, size_t parts, size_t i)
+{
+  return n * i / parts;
+}
+
+/* The same in pairs of panels, since most kernels take two at once. */
+static int panel_part(const tiles *t, size_t i)
+{
+  const size_t panels = (size_t)t->p.l->panels;
+  return (int)(i == t->panel_tiles ? panels : part(panels, t->panel_tiles, i) / 2 * 2);
+}
 
 static void run_tiles(void *user, size_t begin, size_t end, int thread)
 {
   const tiles *t = user;
   (void)thread;
   for (size_t i = begin; i < end; i++) {
-    size_t panels = i / t->row_tiles * t->tile_panels, rows = i % t->row_tiles * ROWS_PER_TILE;
-    nn_tile tile = {
-      .row_begin = rows,
-      .row_end = rows + ROWS_PER_TILE < t->M ? rows + ROWS_PER_TILE : t->M,
-      .panel_begin = (int)panels,
-      .panel_end = (int)(panels + t->tile_panels < (size_t)t->p.l->panels ? panels + t->tile_panels : (size_t)t->p.l->panels),
-    };
-    t->linear(&t->p, tile);
+    const size_t panels = i / t->row_tiles, rows = i % t->row_tiles;
+    const nn_tile tile = {part(t->M, t->row_tiles, rows), part(t->M, t->row_tiles, rows + 1), panel_part(t, panels), panel_part(t, panels + 1)};
+    t->p.linear(&t->p, tile);
   }
 }
 
@@ -64,6 +71,12 @@ void nn_product_clamp(nn_product *p)
   p->clamped = !p->e.scale && (a == NN_NONE || a == NN_RELU || a == NN_RELU6);
   p->low = a == NN_NONE ? -INFINITY : 0;
   p->high = a == NN_RELU6 ? 6 : INFINITY;
+}
+
+static void count(nn_context *c, const nn_linear *l, size_t M)
+{
+  *(l->format == NN_FORMAT_Q8 ? &c->work.q8 : &c->work.f32) += 2.0 * (double)M * l->N * l->K;
+  c->work.weights += (double)l->panels * (double)l->panel_bytes;
 }
 
 /* ---- on matrix units ---- */
@@ -110,11 +123,35 @@ static void forward_wide(nn_context *c, tiles *t)
   uint16_t *bx = nn_scratch(c, numbers * sizeof *bx);
   if (!bx)
     return;
+  count(c, l, t->M);
+  nn_product_clamp(&t->p);
   memset(bx + (rows - NN_TILE_ROWS) * (size_t)l->blocks * NN_BLOCK, 0, NN_TILE_ROWS * (size_t)l->blocks * NN_BLOCK * sizeof *bx); /* the last tile may have fewer rows */
   narrow_job j = {c->k, bx, t->p.x, t->p.ldx, l->K, l->blocks};
   pool_for(c->threads, t->M, 1 + 65536 / (size_t)(l->K + 1), run_narrow, &j);
   t->p.bx = bx;
   pool_for(c->threads, (t->M + NN_WIDE_ROWS - 1) / NN_WIDE_ROWS * (size_t)((l->panels + NN_WIDE_PANELS - 1) / NN_WIDE_PANELS), 1, run_wide_tiles, t);
+}
+
+bool nn_product_begin(nn_context *c, nn_product *p, size_t M)
+{
+  const nn_linear *l = p->l;
+  const bool q8 = l->format == NN_FORMAT_Q8;
+  p->linear = q8 ? c->k->linear_q8 : l->format == NN_FORMAT_F16 ? c->k->linear_f16 : c->k->linear_f32;
+  count(c, l, M);
+  nn_product_clamp(p);
+  if (!q8)
+    return true;
+  const size_t blocks = M * (size_t)l->blocks;
+  int8_t *q = nn_scratch(c, blocks * (NN_BLOCK + sizeof(float) + sizeof(int32_t)));
+  if (!q)
+    return false;
+  float *s = (float *)(void *)(q + blocks * NN_BLOCK);
+  quantize_job j = {c->k, q, s, (int32_t *)(void *)(s + blocks), p->x, p->ldx, l->K, l->blocks};
+  pool_for(c->threads, M, 1 + 65536 / (size_t)(l->K + 1), run_quantize, &j);
+  p->qx = q;
+  p->sx = j.s;
+  p->nx = j.n;
+  return true;
 }
 
 void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, const float *x, size_t ldx, size_t M, const nn_epilogue *e)
@@ -124,34 +161,19 @@ void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, 
     return;
   if (e)
     t.p.e = *e;
-  nn_product_clamp(&t.p);
-  double work = (double)M * l->N * l->K;
-  const bool q8 = l->format == NN_FORMAT_Q8;
-  t.linear = q8 ? c->k->linear_q8 : l->format == NN_FORMAT_F16 ? c->k->linear_f16 : c->k->linear_f32;
-  *(q8 ? &c->work.q8 : &c->work.f32) += 2 * work;
-  c->work.weights += (double)l->panels * (double)l->panel_bytes;
   if (l->wide && c->k->linear_bf16) {
     forward_wide(c, &t);
     return;
   }
-  if (q8) {
-    size_t blocks = M * (size_t)l->blocks;
-    int8_t *q = nn_scratch(c, blocks * (NN_BLOCK + sizeof(float) + sizeof(int32_t)));
-    if (!q)
-      return;
-    float *s = (float *)(void *)(q + blocks * NN_BLOCK);
-    quantize_job j = {c->k, q, s, (int32_t *)(void *)(s + blocks), x, ldx, l->K, l->blocks};
-    pool_for(c->threads, M, 1 + 65536 / (size_t)(l->K + 1), run_quantize, &j);
-    t.p.qx = q;
-    t.p.sx = j.s;
-    t.p.nx = j.n;
-  }
-  t.tile_panels = PANELS_PER_TILE;
+  if (!nn_product_begin(c, &t.p, M))
+    return;
+  size_t tile_panels = PANELS_PER_TILE;
   if (t.row_tiles == 1) { /* the weights are what takes time: long pieces of them, one after the other */
     const size_t share = (size_t)l->panels / (SHARES * (size_t)pool_threads(c->threads));
-    t.tile_panels = share > PANELS_PER_TILE ? share : PANELS_PER_TILE;
+    tile_panels = share > PANELS_PER_TILE ? share : PANELS_PER_TILE;
   }
-  size_t n = t.row_tiles * (((size_t)l->panels + t.tile_panels - 1) / t.tile_panels);
+  t.panel_tiles = ((size_t)l->panels + tile_panels - 1) / tile_panels;
+  const size_t n = t.row_tiles * t.panel_tiles;
   /* below some hundred thousand multiplications waking a thread costs more than it brings */
-  pool_for(c->threads, n, work < 2e5 ? n : 1, run_tiles, &t);
+  pool_for(c->threads, n, (double)M * l->N * l->K < 2e5 ? n : 1, run_tiles, &t);
 }

@@ -108,11 +108,13 @@ void nn_layer_norm(nn_context *c, float *y, size_t ldy, const float *x, size_t l
 
 void nn_activate(nn_context *c, float *x, size_t n, nn_activation activation);
 
-/* Depthwise k x k convolution over [H, W, C] pictures (channels last), bias and activation fused. Padding is given for top and left; bottom and right follow from the output's size. */
+/* Depthwise k x k convolution, channels last, and what stands before it in an inverted residual (Sandler et al., arXiv 1801.04381): y [OH, OW, C] = clip(depthwise(clip(expand x))) with x [H, W, K] and
+ * expand a layer [C, K]; without one (NULL) x [H, W, C] itself is convolved. Both clip by the same activation: NN_NONE, NN_RELU or NN_RELU6. Padding is given for top and left; bottom and right
+ * follow from the output's size. k is at most 31. */
 typedef struct nn_depthwise nn_depthwise;
 int nn_depthwise_pack(nn_depthwise **out, arena *a, const tensor *weight /* [C, 1, k, k] */, const tensor *bias /* [C] */, int stride);
-void nn_depthwise_forward(nn_context *c, const nn_depthwise *d, float *y /* [OH, OW, C] */, int OH, int OW, const float *x /* [H, W, C] */, int H, int W, int pad_top, int pad_left,
-  nn_activation activation);
+void nn_depthwise_forward(
+  nn_context *c, const nn_depthwise *d, const nn_linear *expand, float *y, int OH, int OW, const float *x, int H, int W, int pad_top, int pad_left, nn_activation activation);
 
 /* Patches of a picture [channels, H, W] as rows of a matrix, so that a convolution is nn_linear_forward: out [OH*OW, channels*kh*kw] in the order of torch's conv weights [N, channels, kh, kw];
  * outside the picture: 0. */

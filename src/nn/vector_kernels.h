@@ -124,7 +124,7 @@ static __attribute__((noinline)) void finish_any(const nn_product *p, size_t m, 
   const int first = panel * NN_PANEL;
   const size_t width = (size_t)(panels * NN_PANEL), left = p->l->N > first ? (size_t)(p->l->N - first) : 0, n = left < width ? left : width;
   const float *bias = p->l->bias + first, *scale = p->e.scale ? p->e.scale + first : NULL, *residual = p->e.residual ? p->e.residual + m * p->e.ld_residual + first : NULL;
-  float *y = p->y + m * p->ldy + first;
+  float *y = nn_product_out(p, m, panel);
   for (size_t r = 0; r < rows; r++, sums += ld, y += p->ldy) {
     for (size_t i = 0; i < width; i += VW)
       vf_store(sums + i, vf_add(vf_load(sums + i), vf_load(bias + i)));
@@ -161,7 +161,7 @@ INLINE void finish(const nn_product *p, size_t m, int panel, const vf acc[][NV],
   const vf low = vf_set1(p->low), high = vf_set1(p->high);
   const size_t ldy = p->ldy, ldr = p->e.ld_residual, first = (size_t)panel * NN_PANEL;
   const float *bias = p->l->bias + first, *residual = p->e.residual ? p->e.residual + m * ldr + first : NULL;
-  float *y = p->y + m * ldy + first;
+  float *y = nn_product_out(p, m, panel);
   EACH (j, P)
     EACH (v, NV) {
       const int at = j * NN_PANEL + v * VW;
@@ -278,12 +278,14 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
   finish(p, m, panel, acc, R, P);
 }
 
-/* n rows x P panels: one unrolled piece of code for each number of rows up to `most`. */
+/* n rows x P panels: one unrolled piece of code for each number of rows up to `most`, and as even numbers of them as can be. */
 #define BY_ROWS(kind)                                                                                                                                                              \
   INLINE void kind##_panels(const nn_product *p, nn_tile t, int panel, const size_t most, const int P)                                                                             \
   {                                                                                                                                                                                \
-    for (size_t m = t.row_begin; m < t.row_end; m += most)                                                                                                                         \
-      switch (t.row_end - m < most ? t.row_end - m : most) {                                                                                                                       \
+    size_t pieces = (t.row_end - t.row_begin + most - 1) / most;                                                                                                                   \
+    for (size_t m = t.row_begin, n; m < t.row_end; m += n, pieces--) {                                                                                                             \
+      n = (t.row_end - m + pieces - 1) / pieces;                                                                                                                                   \
+      switch (n) {                                                                                                                                                                 \
       case 1: rows_##kind(p, m, panel, 1, P); break;                                                                                                                               \
       case 2: rows_##kind(p, m, panel, 2, P); break;                                                                                                                               \
       case 3: rows_##kind(p, m, panel, most < 3 ? 1 : 3, P); break;                                                                                                                \
@@ -297,6 +299,7 @@ INLINE void rows_q8(const nn_product *p, size_t m, int panel, const int R, const
       case 11: rows_##kind(p, m, panel, most < 11 ? 1 : 11, P); break;                                                                                                             \
       default: rows_##kind(p, m, panel, most < 12 ? 1 : 12, P); break;                                                                                                             \
       }                                                                                                                                                                            \
+    }                                                                                                                                                                              \
   }                                                                                                                                                                                \
   static __attribute__((noinline)) void kind##_many(const nn_product *p, nn_tile t, int panel)                                                                                     \
   {                                                                                                                                                                                \
@@ -478,96 +481,52 @@ static void layer_norm(float *y, const float *x, size_t N, const float *gain, co
 
 /* ---- depthwise ---- */
 
-/* VW channels of a patch of the picture, zeros where it ends, stand close together; PLACES x PLACES outputs (half as many with a stride of 2) come from it, TOGETHER side by side at a time. */
-enum { PLACES = 16, TOGETHER = 8, PATCH = PLACES + 4 };
-
-/* n <= VW channels of rows y0.. and columns x0.. */
-INLINE void patch_load(float *patch, const nn_convolution *v, int c, size_t n, int y0, int x0, int rows, int columns)
+INLINE void depthwise_of(const nn_depthwise_row *r, const int k, const int stride)
 {
-  const size_t C = (size_t)v->d->C;
-  for (int i = 0; i < rows; i++, patch += PATCH * VW) {
-    const int first = x0 < 0 ? -x0 : 0, end = v->W - x0 < columns ? v->W - x0 : columns;
-    const bool inside = y0 + i >= 0 && y0 + i < v->H;
-    for (int x = 0; x < columns; x++)
-      if (!inside || x < first || x >= end)
-        vf_store(patch + x * VW, vf_zero());
-      else {
-        const float *from = v->x + ((size_t)(y0 + i) * (size_t)v->W + (size_t)(x0 + x)) * C + c;
-        __builtin_prefetch(from + VW); /* the same place of the next patch */
-        vf_store(patch + x * VW, n < VW ? vf_load_n(from, n) : vf_load(from));
-      }
-  }
-}
-
-/* One patch's outputs, clamped: rows x columns of them from y on. */
-INLINE void patch_convolve(
-  const nn_convolution *v, float *y, const float *patch, const float *weight, vf bias, vf low, vf high, size_t n, int rows, int columns, const int k, const int stride)
-{
-  const size_t C = (size_t)v->d->C;
-  for (int oy = 0; oy < rows; oy++, y += (size_t)v->OW * C, patch += stride * PATCH * VW)
-    for (int ox = 0; ox < columns; ox += TOGETHER) {
-      const float *from = patch + ox * stride * VW, *w = weight;
-      vf acc[TOGETHER];
-      EACH (i, TOGETHER)
+  const vf low = vf_set1(r->low), high = vf_set1(r->high);
+  for (int c = 0; c < r->channels; c += VW) {
+    const vf bias = vf_load(r->bias + c);
+    const size_t n = r->channels - c < VW ? (size_t)(r->channels - c) : VW;
+    float *y = r->y + c;
+    for (int x = 0; x < r->columns; x += NN_PLACES, y += NN_PLACES * r->ldy) {
+      const float *w = r->weight + c;
+      vf acc[NN_PLACES];
+      EACH (i, NN_PLACES)
         acc[i] = bias;
-      EACH (ky, k)
+      EACH (ky, k) {
+        const float *from = r->lines[ky] + (size_t)(x * stride) * NN_GROUP + c;
         EACH (kx, k) {
-          vf one = vf_load(w);
-          w += VW;
-          EACH (i, TOGETHER)
-            acc[i] = vf_fma(vf_load(from + (ky * PATCH + i * stride + kx) * VW), one, acc[i]);
+          const vf one = vf_load(w);
+          w += NN_PANEL;
+          EACH (i, NN_PLACES)
+            acc[i] = vf_fma(vf_load(from + (i * stride + kx) * NN_GROUP), one, acc[i]);
         }
-      EACH (i, TOGETHER)
-        acc[i] = vf_min(high, vf_max(low, acc[i]));
-      float *to = y + (size_t)ox * C;
-      if (n == VW && columns - ox >= TOGETHER)
-        EACH (i, TOGETHER)
-          vf_store(to + (size_t)i * C, acc[i]);
-      else
-        EACH (i, TOGETHER)
-          if (ox + i < columns)
-            vf_store_n(to + (size_t)i * C, acc[i], n);
-    }
-}
-
-INLINE void depthwise_of(const nn_convolution *v, nn_places t, const int k, const int stride)
-{
-  const nn_depthwise *d = v->d;
-  const int side = PLACES / stride;
-  const bool clamps = v->activation == NN_RELU || v->activation == NN_RELU6;
-  const vf low = vf_set1(clamps ? 0 : -INFINITY), high = vf_set1(v->activation == NN_RELU6 ? 6 : INFINITY);
-  _Alignas(64) float patch[PATCH * PATCH * VW], weight[25 * VW];
-  memset(patch, 0, sizeof patch); /* places beyond the last column are computed with what stands there, and not stored */
-  for (int c = t.channel_begin; c < t.channel_end; c += VW) {
-    const size_t n = t.channel_end - c < VW ? (size_t)(t.channel_end - c) : VW;
-    for (int i = 0; i < k * k; i++)
-      vf_store(weight + i * VW, vf_load_n(d->weight + (size_t)i * (size_t)d->C + (size_t)c, n));
-    const vf bias = vf_load_n(d->bias + c, n);
-    for (int oy = t.row_begin; oy < t.row_end; oy += side)
-      for (int ox = 0; ox < v->OW; ox += side) {
-        const int rows = t.row_end - oy < side ? t.row_end - oy : side, columns = v->OW - ox < side ? v->OW - ox : side;
-        patch_load(patch, v, c, n, oy * stride - v->pad_top, ox * stride - v->pad_left, (rows - 1) * stride + k, (columns - 1) * stride + k);
-        patch_convolve(v, v->y + ((size_t)oy * (size_t)v->OW + (size_t)ox) * (size_t)d->C + c, patch, weight, bias, low, high, n, rows, columns, k, stride);
       }
-    if (!clamps && v->activation != NN_NONE)
-      for (size_t place = (size_t)t.row_begin * (size_t)v->OW; place < (size_t)t.row_end * (size_t)v->OW; place++)
-        activate(v->y + place * (size_t)d->C + c, n, v->activation);
+      EACH (i, NN_PLACES)
+        acc[i] = vf_min(high, vf_max(low, acc[i]));
+      if (n == VW && r->columns - x >= NN_PLACES)
+        EACH (i, NN_PLACES)
+          vf_store(y + (size_t)i * r->ldy, acc[i]);
+      else
+        EACH (i, NN_PLACES)
+          if (x + i < r->columns)
+            vf_store_n(y + (size_t)i * r->ldy, acc[i], n);
+    }
   }
 }
 
-static void depthwise(const nn_convolution *v, nn_places t)
+static void depthwise(const nn_depthwise_row *r)
 {
-  const int k = v->d->k, stride = v->d->stride;
-  if (k == 3 && stride == 1)
-    depthwise_of(v, t, 3, 1);
-  else if (k == 3 && stride == 2)
-    depthwise_of(v, t, 3, 2);
-  else if (k == 5 && stride == 1)
-    depthwise_of(v, t, 5, 1);
-  else if (k == 5 && stride == 2)
-    depthwise_of(v, t, 5, 2);
+  if (r->k == 3 && r->stride == 1)
+    depthwise_of(r, 3, 1);
+  else if (r->k == 3 && r->stride == 2)
+    depthwise_of(r, 3, 2);
+  else if (r->k == 5 && r->stride == 1)
+    depthwise_of(r, 5, 1);
+  else if (r->k == 5 && r->stride == 2)
+    depthwise_of(r, 5, 2);
   else
-    nn_kernels_generic.depthwise(v, t);
+    nn_kernels_generic.depthwise(r);
 }
 
 #ifdef MATRICES

@@ -23,7 +23,7 @@ static void finish(const nn_product *p, size_t m, int panel, const float *acc)
 {
   const nn_linear *l = p->l;
   int first = panel * NN_PANEL, n = l->N - first < NN_PANEL ? l->N - first : NN_PANEL;
-  float *y = p->y + m * p->ldy + first;
+  float *y = nn_product_out(p, m, panel);
   for (int j = 0; j < n; j++) {
     float v = activated(acc[j] + l->bias[first + j], p->e.activation);
     if (p->e.scale)
@@ -174,28 +174,16 @@ static void activate(float *x, size_t n, nn_activation a)
     x[i] = activated(x[i], a);
 }
 
-static void depthwise(const nn_convolution *v, nn_places t)
+static void depthwise(const nn_depthwise_row *r)
 {
-  const nn_depthwise *d = v->d;
-  const size_t C = (size_t)d->C, n = (size_t)(t.channel_end - t.channel_begin);
-  for (int oy = t.row_begin; oy < t.row_end; oy++)
-    for (int ox = 0; ox < v->OW; ox++) {
-      float *y = v->y + ((size_t)oy * (size_t)v->OW + (size_t)ox) * C + t.channel_begin;
-      memcpy(y, d->bias + t.channel_begin, n * sizeof *y);
-      for (int ky = 0; ky < d->k; ky++) {
-        int iy = oy * d->stride + ky - v->pad_top;
-        if (iy < 0 || iy >= v->H)
-          continue;
-        for (int kx = 0; kx < d->k; kx++) {
-          int ix = ox * d->stride + kx - v->pad_left;
-          if (ix < 0 || ix >= v->W)
-            continue;
-          const float *from = v->x + ((size_t)iy * (size_t)v->W + (size_t)ix) * C + t.channel_begin, *w = d->weight + (size_t)(ky * d->k + kx) * C + t.channel_begin;
-          for (size_t c = 0; c < n; c++)
-            y[c] = fmaf(from[c], w[c], y[c]);
-        }
-      }
-      activate(y, n, v->activation);
+  float *y = r->y;
+  for (int x = 0; x < r->columns; x++, y += r->ldy)
+    for (int c = 0; c < r->channels; c++) {
+      float sum = r->bias[c];
+      for (int ky = 0; ky < r->k; ky++)
+        for (int kx = 0; kx < r->k; kx++)
+          sum = fmaf(r->lines[ky][(size_t)(x * r->stride + kx) * NN_GROUP + (size_t)c], r->weight[(ky * r->k + kx) * NN_PANEL + c], sum);
+      y[c] = fminf(r->high, fmaxf(r->low, sum));
     }
 }
 

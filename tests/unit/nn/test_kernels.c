@@ -351,41 +351,81 @@ static void softmax_and_norm(void **state)
   }
 }
 
+/* A depthwise convolution's shape, padded as TensorFlow's SAME. */
+typedef struct convolution {
+  int C, k, stride, H, W, OH, OW, pad_y, pad_x;
+} convolution;
+
+static convolution any_convolution(void)
+{
+  static const int sizes[] = {1, 2, 3, 3, 3, 5, 5, 5, 7};
+  convolution v = {.C = 1 + below(100), .k = sizes[below(9)], .stride = 1 + below(3), .H = 1 + below(20), .W = 1 + below(20)};
+  v.OH = (v.H + v.stride - 1) / v.stride;
+  v.OW = (v.W + v.stride - 1) / v.stride;
+  v.pad_y = ((v.OH - 1) * v.stride + v.k - v.H) / 2;
+  v.pad_x = ((v.OW - 1) * v.stride + v.k - v.W) / 2;
+  v.pad_y = v.pad_y < 0 ? 0 : v.pad_y;
+  v.pad_x = v.pad_x < 0 ? 0 : v.pad_x;
+  return v;
+}
+
+/* y [OH, OW, C] against the sums in double over x [H, W, C], clamped to 0..6. */
+static void convolution_is(const convolution *v, const float *y, const float *x, const float *w, const float *b)
+{
+  for (int oy = 0; oy < v->OH; oy++)
+    for (int ox = 0; ox < v->OW; ox++)
+      for (int c = 0; c < v->C; c++) {
+        double sum = (double)b[c];
+        for (int ky = 0; ky < v->k; ky++)
+          for (int kx = 0; kx < v->k; kx++) {
+            int iy = oy * v->stride + ky - v->pad_y, ix = ox * v->stride + kx - v->pad_x;
+            if (iy >= 0 && iy < v->H && ix >= 0 && ix < v->W)
+              sum += (double)x[(iy * v->W + ix) * v->C + c] * (double)w[(c * v->k + ky) * v->k + kx];
+          }
+        assert_true(fabs((double)y[(oy * v->OW + ox) * v->C + c] - fmin(fmax(sum, 0), 6)) < 1e-4);
+      }
+}
+
+/* By itself, and behind a layer that widens its input, with weights of every format: then against that layer's own output. */
+static void convolve_one(nn_context *c)
+{
+  const convolution v = any_convolution();
+  const int places = v.H * v.W, K = 1 + below(70), kind = below(4);
+  const bool half = kind == 2;
+  const size_t taps = (size_t)(v.C * v.k * v.k), outputs = (size_t)(v.OH * v.OW * v.C);
+  float *w = numbers(taps, 1), *b = numbers((size_t)v.C, 1), *y = floats(outputs), *wide = numbers((size_t)(places * v.C), 6);
+  tensor tw = {.name = "w", .type = TENSOR_F32, .n_dims = 4, .dims = {v.C, 1, v.k, v.k}, .data = w, .size = taps * 4}, tb = vector(b, v.C);
+  arena a = ARENA_INIT;
+  nn_depthwise *d;
+  nn_linear *expand = NULL;
+  const float *x = wide;
+  assert_int_equal(nn_depthwise_pack(&d, &a, &tw, &tb, v.stride), 0);
+  if (kind > 0) {
+    float *we = numbers((size_t)(v.C * K), 1), *be = numbers((size_t)v.C, 1);
+    tensor te = half ? halves(we, v.C, K) : matrix(we, v.C, K), tbe = vector(be, v.C);
+    assert_int_equal(nn_linear_pack(&expand, &a, NULL, &(nn_linear_source){&te, false, 0, 0, &tbe}, 1, kind == 3 ? NN_Q8 : NN_F32), 0);
+    x = numbers((size_t)(places * K), 2);
+    const nn_epilogue clipped = {.activation = NN_RELU6};
+    nn_linear_forward(c, expand, wide, (size_t)v.C, x, (size_t)K, (size_t)places, &clipped);
+  }
+  nn_depthwise_forward(c, d, expand, y, v.OH, v.OW, x, v.H, v.W, v.pad_y, v.pad_x, NN_RELU6);
+  assert_int_equal(nn_context_check(c), 0);
+  convolution_is(&v, y, wide, w, b);
+  arena_free(&a);
+  release();
+}
+
 static void depthwise_is_the_convolution(void **state)
 {
   (void)state;
-  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
-    nn_context *c = context(kinds[kind], 2);
-    if (!c)
-      continue;
-    for (int round = 0; round < 40; round++) {
-      int C = 1 + below(40), k = below(2) ? 3 : 5, stride = 1 + below(2), H = 1 + below(12), W = 1 + below(12), OH = (H + stride - 1) / stride, OW = (W + stride - 1) / stride;
-      int pad_y = ((OH - 1) * stride + k - H) / 2, pad_x = ((OW - 1) * stride + k - W) / 2;
-      pad_y = pad_y < 0 ? 0 : pad_y;
-      pad_x = pad_x < 0 ? 0 : pad_x;
-      float *w = numbers((size_t)(C * k * k), 1), *b = numbers((size_t)C, 1), *x = numbers((size_t)(H * W * C), 1), *y = floats((size_t)(OH * OW * C));
-      tensor tw = {.name = "w", .type = TENSOR_F32, .n_dims = 4, .dims = {C, 1, k, k}, .data = w, .size = (size_t)(C * k * k) * 4}, tb = vector(b, C);
-      arena a = ARENA_INIT;
-      nn_depthwise *d;
-      assert_int_equal(nn_depthwise_pack(&d, &a, &tw, &tb, stride), 0);
-      nn_depthwise_forward(c, d, y, OH, OW, x, H, W, pad_y, pad_x, NN_RELU6);
-      for (int oy = 0; oy < OH; oy++)
-        for (int ox = 0; ox < OW; ox++)
-          for (int ch = 0; ch < C; ch++) {
-            double sum = (double)b[ch];
-            for (int ky = 0; ky < k; ky++)
-              for (int kx = 0; kx < k; kx++) {
-                int iy = oy * stride + ky - pad_y, ix = ox * stride + kx - pad_x;
-                if (iy >= 0 && iy < H && ix >= 0 && ix < W)
-                  sum += (double)x[(iy * W + ix) * C + ch] * (double)w[(ch * k + ky) * k + kx];
-              }
-            assert_true(fabs((double)y[(oy * OW + ox) * C + ch] - fmin(fmax(sum, 0), 6)) < 1e-5);
-          }
-      arena_free(&a);
-      release();
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
+    for (int threads = 1; threads <= 3; threads++) {
+      nn_context *c = context(kinds[kind], threads);
+      for (int round = 0; c && round < 60; round++)
+        convolve_one(c);
+      if (c)
+        done(c);
     }
-    done(c);
-  }
 }
 
 /* Attention in double, with the mask that nn.h describes. */
