@@ -84,9 +84,9 @@ INLINE vf vactivate(vf x, nn_activation a)
   case NN_RELU: return vf_max(x, vf_zero());
   case NN_RELU6: return vf_min(vf_max(x, vf_zero()), vf_set1(6.0f));
   case NN_GELU_ERF: return vf_mul(vf_mul(half, x), vf_add(one, verf(vf_mul(x, vf_set1(0.70710678118654752f)))));
-  case NN_GELU_TANH: {
+  case NN_GELU_TANH: { /* (1 + tanh u) / 2 = 1 / (1 + exp(-2u)) */
     vf cube = vf_mul(vf_mul(vf_mul(vf_set1(0.044715f), x), x), x);
-    return vf_mul(vf_mul(half, x), vf_add(one, vtanh(vf_mul(vf_set1(0.79788456080286536f), vf_add(x, cube)))));
+    return vf_div(x, vf_add(one, vexp(vf_mul(vf_set1(-2 * 0.79788456080286536f), vf_add(x, cube)))));
   }
   case NN_QUICK_GELU: return vf_div(x, vf_add(one, vexp(vf_mul(vf_set1(-1.702f), x))));
   case NN_SILU: return vf_div(x, vf_add(one, vexp(vf_sub(vf_zero(), x))));
