@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPEAT = 256, FORMAT, BATCH = ENGINE_BATCH };
+enum { REPEAT = 256, FORMAT };
 
 static const cli_option options[] = {
   {'m', "model", "MODEL", "use this model: a name of 'opis model list', a hub folder, a GGUF file (default: $OPIS_MODEL, else opis-small)", CLI_COMPLETE_MODEL},
@@ -60,7 +60,8 @@ typedef struct bench {
   times stage[STAGES];
   nn_work encoder, all; /* of one picture */
   double single, batch; /* captions a second */
-  double memory;        /* bytes at the peak */
+  size_t batch_size;
+  double memory; /* bytes at the peak */
   nn_peak peak;
   size_t tokens; /* of the last picture's row */
 } bench;
@@ -196,17 +197,19 @@ static int count_work(bench *b)
 /* Batches as `opis describe -r` makes them, of pictures decoded before. */
 static int measure_batches(bench *b)
 {
-  const opis_image *images[BATCH];
-  opis_description *d[BATCH];
-  for (size_t i = 0; i < BATCH; i++)
+  const opis_image *images[ENGINE_PICTURES];
+  opis_description *d[ENGINE_PICTURES];
+  b->batch_size = engine_pictures(b->model);
+  for (size_t i = 0; i < b->batch_size; i++)
     images[i] = b->pictures[i % b->n_pictures].image;
-  int rounds = 1 + b->repeat / BATCH, code = 0;
-  for (int r = 0; r < rounds && code == 0; r++) {
+  size_t rounds = 1 + (size_t)b->repeat / b->batch_size;
+  int code = 0;
+  for (size_t r = 0; r < rounds && code == 0; r++) {
     double started = clock_seconds();
-    code = opis_describe_images(d, b->model, images, BATCH, &b->s.generate);
-    double rate = BATCH / (clock_seconds() - started);
+    code = opis_describe_images(d, b->model, images, b->batch_size, &b->s.generate);
+    double rate = (double)b->batch_size / (clock_seconds() - started);
     b->batch = rate > b->batch ? rate : b->batch;
-    for (size_t i = 0; i < BATCH && code == 0; i++)
+    for (size_t i = 0; i < b->batch_size && code == 0; i++)
       opis_description_free(d[i]);
   }
   return code;
@@ -300,7 +303,7 @@ static void print_text(const bench *b)
   printf("load       %.1f ms\n", b->load);
   for (int i = 0; i < STAGES; i++)
     printf("%-10s median %.2f ms, best %.2f ms\n", stage_names[i], median(&b->stage[i]), best(&b->stage[i]));
-  printf("captions   %.1f a second one at a time, %.1f in batches of %d (pictures decoded before)\n", b->single, b->batch, BATCH);
+  printf("captions   %.1f a second one at a time, %.1f in batches of %zu (pictures decoded before)\n", b->single, b->batch, b->batch_size);
   printf("memory     %.1f MB at the peak\n", b->memory / 1e6);
   printf("encoder    %.1f GOP/s: %.2f GOP in 8 bits and %.2f GFLOP, %.0f %% of the roofline\n", reached, e.q8 / 1e9, e.f32 / 1e9, 100 * roofline(b, e) / best(&b->stage[ENCODE]));
   printf("work       %.2f GOP in 8 bits, %.2f GFLOP, %.2f GB of weights, %zu tokens: %.0f %% of the roofline\n", b->all.q8 / 1e9, b->all.f32 / 1e9, b->all.weights / 1e9, b->tokens,
@@ -323,12 +326,13 @@ static int print_json(const bench *b)
   json_object_set_new(ms, "load", json_real(b->load));
   for (int i = 0; i < STAGES; i++)
     json_object_set_new(ms, stage_names[i], json_pack("{s:f, s:f}", "median", median(&b->stage[i]), "best", best(&b->stage[i])));
-  json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:i, s:I, s:o, s:{s:f, s:f, s:i}, s:I, s:o, s:o, s:{s:f, s:f, s:f}}", "version", opis_version(), "cpu",
-    opis_cpu(), "features", words, "processors", cpus_available(), "threads", opis_model_threads(b->model), "model", opis_model_name(b->model), "family",
-    opis_model_family(b->model), "precision", opis_model_precision(b->model) == OPIS_PRECISION_Q8 ? "q8" : "f32", "parameters", (json_int_t)opis_model_parameters(b->model),
-    "repeat", b->repeat, "tokens", (json_int_t)b->tokens, "ms", ms, "captions_per_second", "single", b->single, "batch", b->batch, "batch_size", BATCH, "peak_memory_bytes",
-    (json_int_t)b->memory, "encoder", work_json(b, b->encoder, best(&b->stage[ENCODE])), "whole", work_json(b, b->all, best(&b->stage[PICTURE]) - best(&b->stage[DECODE])), "peak",
-    "f32_gflops", b->peak.f32 / 1e9, "q8_gops", b->peak.q8 / 1e9, "memory_gb_per_second", b->peak.memory / 1e9);
+  json_t *o =
+    json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:I, s:i, s:I, s:o, s:{s:f, s:f, s:i}, s:I, s:o, s:o, s:{s:f, s:f, s:f}}", "version", opis_version(), "cpu", opis_cpu(),
+      "features", words, "processors", cpus_available(), "threads", opis_model_threads(b->model), "model", opis_model_name(b->model), "family", opis_model_family(b->model),
+      "precision", opis_model_precision(b->model) == OPIS_PRECISION_Q8 ? "q8" : "f32", "parameters", (json_int_t)opis_model_parameters(b->model), "repeat", b->repeat, "tokens",
+      (json_int_t)b->tokens, "ms", ms, "captions_per_second", "single", b->single, "batch", b->batch, "batch_size", (json_int_t)b->batch_size, "peak_memory_bytes",
+      (json_int_t)b->memory, "encoder", work_json(b, b->encoder, best(&b->stage[ENCODE])), "whole", work_json(b, b->all, best(&b->stage[PICTURE]) - best(&b->stage[DECODE])),
+      "peak", "f32_gflops", b->peak.f32 / 1e9, "q8_gops", b->peak.q8 / 1e9, "memory_gb_per_second", b->peak.memory / 1e9);
   char *text = o ? json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
   json_decref(o);
   if (!text)

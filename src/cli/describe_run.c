@@ -2,6 +2,7 @@
 #include "cli/describe.h"
 
 #include "cli/cli.h"
+#include "engine/engine.h"
 #include "image/image.h"
 #include "util/clock.h"
 #include "util/error.h"
@@ -15,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 8, WINDOW = 2 * BATCH };
+enum { WINDOW = 2 * ENGINE_PICTURES };
 static const size_t BYTES_IN_FLIGHT = (size_t)192 << 20; /* decoded pixels beyond which no further picture is begun */
 
 typedef struct slot {
@@ -30,6 +31,7 @@ typedef struct state {
   pthread_mutex_t lock;   /* guards everything below */
   pthread_cond_t ready, space;
   slot slots[WINDOW];
+  size_t batch;        /* how many are described together; twice as many are read ahead */
   uint64_t next, head; /* next: the number of the next input to begin; head: the oldest one not yet answered */
   size_t bytes;        /* of decoded pictures in flight */
   int readers;         /* threads still at work */
@@ -84,7 +86,7 @@ static slot *take(state *t)
   pthread_mutex_lock(&t->source);
   for (;;) {
     pthread_mutex_lock(&t->lock);
-    while (!t->stop && !t->ended && (t->next - t->head >= WINDOW || (t->bytes > BYTES_IN_FLIGHT && t->next > t->head)))
+    while (!t->stop && !t->ended && (t->next - t->head >= 2 * t->batch || (t->bytes > BYTES_IN_FLIGHT && t->next > t->head)))
       pthread_cond_wait(&t->space, &t->lock);
     bool over = t->stop || t->ended;
     pthread_mutex_unlock(&t->lock);
@@ -146,7 +148,7 @@ static size_t wait_for_batch(state *t)
   size_t n = 0;
   pthread_mutex_lock(&t->lock);
   for (;;) {
-    while (n < BATCH && t->head + n < t->next && t->slots[(t->head + n) % WINDOW].ready)
+    while (n < t->batch && t->head + n < t->next && t->slots[(t->head + n) % WINDOW].ready)
       n++;
     if (n > 0 || (t->head == t->next && t->readers == 0) || cli_interrupted())
       break;
@@ -166,9 +168,9 @@ static size_t wait_for_batch(state *t)
 /* Describes the loaded pictures among n slots: together, and one by one where that fails, so that each has its own answer. */
 static int describe_batch(state *t, slot **slots, size_t n, opis_description **d)
 {
-  const opis_image *images[BATCH];
-  opis_description *together[BATCH];
-  size_t at[BATCH], k = 0;
+  const opis_image *images[ENGINE_PICTURES];
+  opis_description *together[ENGINE_PICTURES];
+  size_t at[ENGINE_PICTURES], k = 0;
   for (size_t i = 0; i < n; i++) {
     d[i] = NULL;
     if (slots[i]->loaded.image) {
@@ -237,8 +239,8 @@ static int describe_all(state *t, cli_progress *progress)
 {
   int code = 0;
   for (size_t n; code == 0 && (n = wait_for_batch(t)) > 0;) {
-    slot *slots[BATCH];
-    opis_description *d[BATCH];
+    slot *slots[ENGINE_PICTURES];
+    opis_description *d[ENGINE_PICTURES];
     for (size_t i = 0; i < n; i++)
       slots[i] = &t->slots[(t->head + i) % WINDOW];
     code = describe_batch(t, slots, n, d);
@@ -298,6 +300,7 @@ int describe_run_all(describe_run *r)
   }
   sigaction(SIGURG, &wake, NULL); /* its only use is to break off a read */
   t->r = r;
+  t->batch = engine_pictures(r->model);
   pthread_mutex_init(&t->source, NULL);
   pthread_mutex_init(&t->lock, NULL);
   pthread_cond_init(&t->space, NULL);

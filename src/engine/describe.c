@@ -4,10 +4,13 @@
 #include "util/clock.h"
 #include "util/error.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* One call in the making. */
+/* One call in the making, or a part of one. */
 typedef struct call {
   opis_model *model;
   const opis_options *o;
@@ -16,6 +19,9 @@ typedef struct call {
   int32_t *prompt; /* start token and prompt */
   size_t n_prompt, index;
   double deadline; /* of the present picture; 0: none */
+  /* Of a part: */
+  bool elsewhere;           /* it is not the caller's thread that works, so nothing of the caller's is called */
+  const atomic_bool *ended; /* set when another part failed */
 } call;
 
 /* ---- cancel and timeout ---- */
@@ -23,7 +29,9 @@ typedef struct call {
 static int ask(void *user)
 {
   const call *c = user;
-  if (c->o && c->o->cancelled && c->o->cancelled(c->o->user) != 0)
+  if (c->ended && atomic_load_explicit(c->ended, memory_order_relaxed))
+    return error_set(OPIS_ECANCELLED, "another picture failed");
+  if (c->o && !c->elsewhere && c->o->cancelled && c->o->cancelled(c->o->user) != 0)
     return error_set(OPIS_ECANCELLED, "cancelled");
   if (c->deadline > 0 && clock_seconds() > c->deadline)
     return error_set(OPIS_ETIMEOUT, "took more than %g seconds", c->o->timeout);
@@ -282,6 +290,82 @@ static int describe_batch(call *c, opis_description **out, const opis_image *con
   return code;
 }
 
+/* Pictures that a call has settled everything for, in batches of one size. */
+static int describe_some(call *c, opis_description **out, const opis_image *const *images, size_t n)
+{
+  int code = session_take(&c->s, c->model);
+  for (size_t at = 0; at < n && code == 0;) {
+    size_t k = 1;
+    while (k < ENGINE_BATCH && at + k < n && same_size(c->model, images[at], images[at + k]))
+      k++;
+    code = describe_batch(c, out + at, images + at, k);
+    at += k;
+  }
+  if (c->s)
+    session_give(c->model, c->s);
+  return code;
+}
+
+/* ---- many pictures, each thread on its own ---- */
+
+/* Whether threads do more with pictures of their own than together with one after the other. They do where the weights stay in their caches: nobody waits for another then; those of a larger model would
+ * have to come from memory for each thread. */
+static bool goes_apart(const opis_model *m)
+{
+  const uint64_t MOST = 32000000; /* parameters */
+  return pool_threads(m->threads) > 1 && m->parameters <= MOST;
+}
+
+size_t engine_pictures(const opis_model *m)
+{
+  const size_t n = 2 * ENGINE_BATCH * (goes_apart(m) ? (size_t)pool_threads(m->threads) : 1);
+  return n < ENGINE_PICTURES ? n : ENGINE_PICTURES;
+}
+
+typedef struct parts {
+  const call *c;
+  opis_description **out;
+  const opis_image *const *images;
+  size_t n, each;
+  atomic_bool ended;
+  pthread_mutex_t lock; /* guards what the first failure leaves */
+  int code;
+  char message[1024];
+} parts;
+
+static void run_parts(void *user, size_t begin, size_t end, int thread)
+{
+  parts *p = user;
+  for (size_t i = begin; i < end && !atomic_load(&p->ended); i++) {
+    const size_t first = i * p->each, n = p->n - first < p->each ? p->n - first : p->each;
+    call c = *p->c;
+    c.index = first;
+    c.elsewhere = thread != 0;
+    c.ended = &p->ended;
+    int code = describe_some(&c, p->out + first, p->images + first, n);
+    if (code == 0)
+      continue;
+    pthread_mutex_lock(&p->lock);
+    if (p->code == 0) {
+      p->code = code;
+      snprintf(p->message, sizeof p->message, "%s", opis_error_message());
+    }
+    pthread_mutex_unlock(&p->lock);
+    atomic_store(&p->ended, true);
+  }
+}
+
+static int describe_apart(call *c, opis_description **out, const opis_image *const *images, size_t n)
+{
+  const size_t threads = (size_t)pool_threads(c->model->threads), share = (n + threads - 1) / threads;
+  parts p = {.c = c, .out = out, .images = images, .n = n, .each = share < ENGINE_BATCH ? share : ENGINE_BATCH, .lock = PTHREAD_MUTEX_INITIALIZER};
+  pool_expect(c->model->threads);
+  pool_for(c->model->threads, (n + p.each - 1) / p.each, 1, run_parts, &p);
+  pool_rest(c->model->threads);
+  pthread_mutex_destroy(&p.lock);
+  return p.code < 0 ? error_set(p.code, "%s", p.message) : 0;
+}
+
 int opis_describe_images(opis_description **out, opis_model *model, const opis_image *const *images, size_t n, const opis_options *o)
 {
   call c = {.model = model, .o = o};
@@ -292,16 +376,7 @@ int opis_describe_images(opis_description **out, opis_model *model, const opis_i
   c.g.search.eos = c.g.ends;
   code = make_prompt(&c);
   if (code == 0)
-    code = session_take(&c.s, model);
-  for (size_t at = 0; at < n && code == 0;) {
-    size_t k = 1;
-    while (k < ENGINE_BATCH && at + k < n && same_size(model, images[at], images[at + k]))
-      k++;
-    code = describe_batch(&c, out + at, images + at, k);
-    at += k;
-  }
-  if (c.s)
-    session_give(model, c.s);
+    code = (n > 1 && goes_apart(model) && !(o && (o->partial || o->settled)) ? describe_apart : describe_some)(&c, out, images, n);
   free(c.prompt);
   if (code < 0)
     for (size_t i = 0; i < n; i++) {

@@ -13,6 +13,7 @@
 enum {
   ENGINE_MAX_ENDS = 16,
   ENGINE_BATCH = 4,            /* pictures that go through encoder and decoder together */
+  ENGINE_PICTURES = 64,        /* the most that engine_pictures says */
   GENERATION_USUAL_LENGTH = 20 /* Transformers' max_length where nothing says another */
 };
 
@@ -72,6 +73,9 @@ typedef struct encoded_size {
 int engine_encode(session *s, const opis_model *model, const opis_image *const *images, size_t n, encoded_size *size, arch_check check);
 /* Projects picture i's encoder states to what the decoder sees; [T, captioner.width]. */
 const float *engine_project(session *s, const opis_model *model, size_t i, const encoded_size *size);
+
+/* With how many pictures a call of opis_describe_images keeps all threads at work; more bring nothing. */
+size_t engine_pictures(const opis_model *model);
 
 struct opis_description {
   int width, height;

@@ -96,33 +96,97 @@ static void same_words_from_many_threads(void **state)
   }
 }
 
-/* A batch gives what its pictures give one at a time. */
+/* Pictures that the golden models see, again and again. */
+static void open_pictures(opis_image **images, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    char path[1024], name[64];
+    snprintf(name, sizeof name, "pictures/%s", pictures[i * i % PICTURES]);
+    assert_int_equal(opis_image_open_file(&images[i], in_tests(path, sizeof path, name), NULL), 0);
+  }
+}
+
+/* A batch gives what its pictures give one at a time, however many there are and with any number of threads: small models' threads take pictures of their own. */
 static void a_batch_gives_the_same_words(void **state)
 {
   (void)state;
+  enum { MOST = 21 };
+  for (int threads = 1; threads <= 4; threads++) {
+    char path[1024];
+    opis_model *m;
+    opis_image *images[MOST];
+    opis_model_options o = OPIS_MODEL_OPTIONS_INIT;
+    o.threads = threads;
+    assert_int_equal(opis_model_open(&m, in_tests(path, sizeof path, "dinov2-gpt2"), &o), 0);
+    open_pictures(images, MOST);
+    for (size_t many = 1; many <= MOST; many += 4) {
+      opis_description *d[MOST];
+      assert_int_equal(opis_describe_images(d, m, (const opis_image *const *)images, many, NULL), 0);
+      for (size_t i = 0; i < many; i++) {
+        opis_description *one;
+        size_t n, k;
+        assert_int_equal(opis_describe_image(&one, m, images[i], NULL), 0);
+        const int32_t *a = opis_description_candidate_tokens(d[i], 0, &n), *b = opis_description_candidate_tokens(one, 0, &k);
+        assert_int_equal(n, k);
+        assert_memory_equal(a, b, n * sizeof *a);
+        assert_true(opis_description_candidate_score(d[i], 0) == opis_description_candidate_score(one, 0));
+        opis_description_free(one);
+        opis_description_free(d[i]);
+      }
+    }
+    for (size_t i = 0; i < MOST; i++)
+      opis_image_free(images[i]);
+    opis_model_free(m);
+  }
+}
+
+typedef struct watch {
+  pthread_t caller;
+  atomic_int asked, elsewhere;
+  int most; /* this many questions are answered with no */
+} watch;
+
+static int watched(void *user)
+{
+  watch *w = user;
+  w->elsewhere += !pthread_equal(pthread_self(), w->caller);
+  return ++w->asked > w->most;
+}
+
+/* The caller is asked on its own thread, and a batch that is broken off, or cannot be done, gives nothing, and says why. */
+static void a_batch_ends_as_a_whole(void **state)
+{
+  (void)state;
+  enum { MANY = 12 };
   char path[1024];
   opis_model *m;
-  assert_int_equal(opis_model_open(&m, in_tests(path, sizeof path, "dinov2-gpt2"), NULL), 0);
-  opis_image *images[PICTURES];
-  opis_description *d[PICTURES];
-  for (int i = 0; i < PICTURES; i++) {
-    char name[64];
-    snprintf(name, sizeof name, "pictures/%s", pictures[i]);
-    assert_int_equal(opis_image_open_file(&images[i], in_tests(path, sizeof path, name), NULL), 0);
+  opis_image *images[MANY];
+  opis_description *d[MANY];
+  opis_model_options threads = OPIS_MODEL_OPTIONS_INIT;
+  threads.threads = 3;
+  assert_int_equal(opis_model_open(&m, in_tests(path, sizeof path, "vit-gpt2"), &threads), 0);
+  open_pictures(images, MANY);
+  for (int most = 0; most < 30; most += 3) {
+    watch w = {.caller = pthread_self(), .most = most};
+    opis_options o = OPIS_OPTIONS_INIT;
+    o.cancelled = watched;
+    o.user = &w;
+    int code = opis_describe_images(d, m, (const opis_image *const *)images, MANY, &o);
+    assert_int_equal(w.elsewhere, 0);
+    assert_int_equal(code, w.asked > most ? OPIS_ECANCELLED : 0);
+    if (code < 0)
+      assert_string_equal(opis_error_message(), "cancelled");
+    for (int i = 0; i < MANY; i++) {
+      assert_true((d[i] == NULL) == (code < 0));
+      opis_description_free(d[i]);
+    }
   }
-  assert_int_equal(opis_describe_images(d, m, (const opis_image *const *)images, PICTURES, NULL), 0);
-  for (int i = 0; i < PICTURES; i++) {
-    opis_description *one;
-    size_t n, k;
-    assert_int_equal(opis_describe_image(&one, m, images[i], NULL), 0);
-    const int32_t *a = opis_description_candidate_tokens(d[i], 0, &n), *b = opis_description_candidate_tokens(one, 0, &k);
-    assert_int_equal(n, k);
-    assert_memory_equal(a, b, n * sizeof *a);
-    assert_true(opis_description_candidate_score(d[i], 0) == opis_description_candidate_score(one, 0));
-    opis_description_free(one);
-    opis_description_free(d[i]);
+  opis_options late = OPIS_OPTIONS_INIT;
+  late.timeout = 1e-9;
+  assert_int_equal(opis_describe_images(d, m, (const opis_image *const *)images, MANY, &late), OPIS_ETIMEOUT);
+  assert_non_null(strstr(opis_error_message(), "took more than"));
+  for (int i = 0; i < MANY; i++)
     opis_image_free(images[i]);
-  }
   opis_model_free(m);
 }
 
@@ -177,6 +241,7 @@ static void settled_text_stays(void **state)
 
 int main(void)
 {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(same_words_from_many_threads), cmocka_unit_test(a_batch_gives_the_same_words), cmocka_unit_test(settled_text_stays)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(same_words_from_many_threads), cmocka_unit_test(a_batch_gives_the_same_words), cmocka_unit_test(a_batch_ends_as_a_whole),
+    cmocka_unit_test(settled_text_stays)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
