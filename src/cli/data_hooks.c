@@ -54,7 +54,7 @@ static int run_change(const cli_command *self, int argc, char **argv)
 static int follow(data_session *s)
 {
   changes done = {0}, brought = {0};
-  uint64_t fetched;
+  sync_result fetched;
   int code = data_checkout(&done, s->repo, NULL, 0, &(checkout_options){.allow_missing = true});
   if (code == 0 && done.n_failed)
     code = data_pull(&brought, s->repo, NULL, 0, &(sync_options){0}, &fetched);

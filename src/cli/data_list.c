@@ -77,7 +77,7 @@ typedef struct row {
 
 static void hash_of(char text[OID_TEXT], const tree_entry *e)
 {
-  oid o = {.dir = (e->flags & VIEW_DIR) != 0};
+  oid o = {.dir = (e->flags & VIEW_DIR_HASH) != 0};
   memcpy(o.md5, e->md5, MD5_SIZE);
   text[0] = '\0';
   if (e->flags & TREE_HASHED)

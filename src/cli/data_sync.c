@@ -297,7 +297,7 @@ static int run_transfer(const cli_command *self, int argc, char **argv)
   choice c;
   cli_args a;
   data_session s;
-  uint64_t n = 0;
+  sync_result n;
   int status = read_options(&c, &a, self, argc, argv);
   if (status)
     return status < 0 ? CLI_OK : status;
@@ -308,8 +308,8 @@ static int run_transfer(const cli_command *self, int argc, char **argv)
   int code = push ? data_push(s.repo, a.operands, a.n_operands, &c.sync, &n) : data_fetch(s.repo, a.operands, a.n_operands, &c.sync, &n);
   cli_progress_clear(s.progress);
   if (!c.quiet) {
-    print_moved(n, push ? "pushed" : "fetched");
-    if (n == 0 && code == 0)
+    print_moved(n.moved, push ? "pushed" : "fetched");
+    if (n.moved == 0 && n.missing == 0 && code == 0)
       puts("Everything is up to date.");
   }
   return data_finish(&s, code);
@@ -321,7 +321,7 @@ static int run_pull(const cli_command *self, int argc, char **argv)
   cli_args a;
   data_session s;
   changes done = {0};
-  uint64_t n = 0;
+  sync_result n;
   int status = read_options(&c, &a, self, argc, argv);
   if (status)
     return status < 0 ? CLI_OK : status;
@@ -332,10 +332,10 @@ static int run_pull(const cli_command *self, int argc, char **argv)
   cli_progress_clear(s.progress);
   if (!c.quiet) {
     data_print_changes(&done);
-    print_moved(n, "fetched");
+    print_moved(n.moved, "fetched");
     if (done.n)
       print_summary(&done, "");
-    else if (n == 0 && code == 0)
+    else if (n.moved == 0 && n.missing == 0 && code == 0)
       puts("Everything is up to date.");
   }
   changes_free(&done);

@@ -37,6 +37,7 @@ static int send_away(repo *r, repo *scratch, stage *s, const add_options *a)
 {
   used u = {0};
   uint64_t pushed;
+  lost missing = {0};
   output own = s->outs[0];
   (void)r;
   int code = used_add(&u, scratch, &own, NULL, &(used_options){.pushable = true});
@@ -44,7 +45,9 @@ static int send_away(repo *r, repo *scratch, stage *s, const add_options *a)
     used_free(&u);
     return code;
   }
-  return sync_push_used(scratch, &u, &(sync_options){.remote = a->remote, .jobs = a->jobs}, &pushed);
+  code = sync_push_used(scratch, &u, &(sync_options){.remote = a->remote, .jobs = a->jobs}, &pushed, &missing);
+  lost_free(&missing);
+  return code;
 }
 
 static int resolve(char **rel, repo *r, const char *name, const add_options *a)

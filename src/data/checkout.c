@@ -3,6 +3,7 @@
 #include "data/gitignore.h"
 #include "data/index.h"
 #include "data/objects.h"
+#include "data/sync.h"
 
 #include "util/error.h"
 #include "util/file.h"
@@ -81,6 +82,8 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
   if (code < 0)
     return code;
   code = targets_collect(&t, r, &set, names, n, o->recursive, o->with_deps);
+  if (code == 0)
+    sync_bring_dirs(r, &t);
   if (code == 0 && n == 0)
     code = place_remove_stale(c, r, &set);
   for (size_t i = 0; code == 0 && i < t.n; i++) {

@@ -155,9 +155,14 @@ typedef struct sync_options {
   bool force, allow_missing; /* pull */
   uint64_t max_size;         /* fetch: only outputs below so many bytes; 0: all */
 } sync_options;
-int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_t *pushed);
-int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched);
-int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched);
+typedef struct sync_result {
+  uint64_t moved;
+  size_t missing; /* objects that are neither in the cache nor on the remote: each is warned of, and none is an error, as with DVC */
+} sync_result;
+int data_push(repo *r, char *const *names, int n, const sync_options *o, sync_result *result);
+/* OPIS_ENOTFOUND, after all the rest, for files that the remote has not although it has a directory object that names them. */
+int data_fetch(repo *r, char *const *names, int n, const sync_options *o, sync_result *result);
+int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options *o, sync_result *result);
 typedef struct cloud_entry {
   char *name;        /* an output, or a file in one */
   const char *state; /* "new": only here, "deleted": only there, "missing": nowhere */
@@ -169,7 +174,7 @@ typedef struct cloud_list {
 int data_status_cloud(cloud_list *l, repo *r, char *const *names, int n, const sync_options *o);
 void cloud_free(cloud_list *l);
 
-/* What commits need (40 digits each), to the remote: what a git push of them must not leave behind. */
+/* What commits need (40 digits each), to the remote: what a git push of them must not leave behind. OPIS_ENOTFOUND when some of it is nowhere. */
 int data_push_commits(repo *r, char *const *hex, size_t n, uint64_t *pushed);
 
 /* ---- git's hooks ---- */

@@ -253,7 +253,7 @@ int data_get_url(char **where, const char *url, const char *typed, const source_
   if (code == 0)
     code = transfer_open(&side, s->repo, NULL);
   if (code == 0) {
-    oid id = {.dir = (root.flags & VIEW_DIR) != 0};
+    oid id = {.dir = (root.flags & VIEW_DIR_HASH) != 0};
     memcpy(id.md5, root.md5, MD5_SIZE);
     transfer_key(key, &id, (root.flags & VIEW_LEGACY) != 0);
     if (asprintf(where, "%s/%s", side->url, key) < 0) {

@@ -133,7 +133,8 @@ static int drop_missing(placing *p, plan *d, changes *c)
   return code;
 }
 
-static int clear_way(const repo *r, const char *rel, path_kind kind, bool want_folder)
+/* needed: something will be put there; else an empty folder is only not left behind. */
+static int clear_way(const repo *r, const char *rel, bool want_folder, bool needed)
 {
   char *path;
   struct stat st;
@@ -141,12 +142,11 @@ static int clear_way(const repo *r, const char *rel, path_kind kind, bool want_f
   if (code < 0)
     return code;
   if (lstat(path, &st) == 0) {
-    if (S_ISDIR(st.st_mode) && !want_folder && !placing_remove_empty(AT_FDCWD, path))
+    if (S_ISDIR(st.st_mode) && !want_folder && !placing_remove_empty(AT_FDCWD, path) && needed)
       code = error_set(OPIS_EEXISTS, "%s: a folder with files that are not tracked is where a file must be; move it away", rel);
     else if (!S_ISDIR(st.st_mode) && want_folder && unlink(path) != 0)
       code = error_set_errno("%s", rel);
   }
-  (void)kind;
   free(path);
   return code;
 }
@@ -173,8 +173,8 @@ static int apply(placing *p, plan *d, const tree *have, path_kind kind, const ou
     p->folder = -1;
     p->name = NULL;
   }
-  if (code == 0 && (d->n_add || want_folder))
-    code = clear_way(p->r, o->path, kind, want_folder);
+  if (code == 0 && (d->n_add || want_folder || kind == PATH_FOLDER))
+    code = clear_way(p->r, o->path, want_folder, d->n_add || want_folder);
   if (code == 0 && (d->n_add || want_folder))
     code = placing_open_folder(p, o->path, !want_folder);
   if (code == 0 && d->n_add) {

@@ -198,7 +198,8 @@ int data_restore(changes *c, name_list *written, repo *r, const char *revision, 
 {
   restoring x = {.r = r, .o = o};
   sync_options fetch = {.remote = o->remote, .jobs = o->jobs};
-  uint64_t fetched, missing = 0;
+  uint64_t fetched;
+  lost missing = {0};
   int code = git_resolve(x.rev, r, revision);
   if (code == 0)
     code = stages_load_revision(&x.past, r, x.rev);
@@ -217,8 +218,9 @@ int data_restore(changes *c, name_list *written, repo *r, const char *revision, 
     code = sync_fetch_targets(r, &x.t, &fetch, &fetched, &missing);
   for (size_t i = 0; i < x.t.n && code == 0; i++)
     code = import_bring(r, x.t.items[i].out->stage, o->jobs, &fetched);
-  if (code == 0 && missing)
-    code = error_set(OPIS_ENOTFOUND, "%llu objects of revision %s are neither in the cache nor on the remote; nothing was changed", (unsigned long long)missing, revision);
+  if (code == 0 && missing.objects.n)
+    code = error_set(OPIS_ENOTFOUND, "%zu objects of revision %s are neither in the cache nor on the remote; nothing was changed", missing.objects.n, revision);
+  lost_free(&missing);
   for (size_t i = 0; i < x.t.n && code == 0 && !o->force; i++) /* after the directory objects have come */
     if (x.t.items[i].out->cache)
       code = check_data(&x, &x.t.items[i]);

@@ -342,7 +342,8 @@ int source_bring_dir(source *s, const oid *o, bool legacy, const char *name)
 int source_bring(source *s, used *u, bool direct, int jobs)
 {
   remote *side = NULL;
-  uint64_t done, missing = 0, fetched = 0;
+  uint64_t done, fetched = 0;
+  lost missing = {0};
   size_t kept = 0;
   int code = 0;
   uint8_t *where = calloc(u->n + 1, 1);
@@ -359,7 +360,7 @@ int source_bring(source *s, used *u, bool direct, int jobs)
     for (size_t i = 0; i < u->n; i++)
       where[i] = where[i] == THERE;
     if (code == 0)
-      code = transfer_bring(s->repo, side, u, where, jobs, &done, &missing);
+      code = transfer_bring(s->repo, side, u, where, jobs, &done, NULL);
     remote_close(side);
   }
   for (size_t i = 0; i < u->n; i++) { /* the rest comes from their remote */
@@ -377,8 +378,9 @@ int source_bring(source *s, used *u, bool direct, int jobs)
     used_free(u);
   if (code == OPIS_EINVALID)
     code = error_set(OPIS_ENOTFOUND, "%s: %s", s->repo->root, opis_error_message());
-  if (code == 0 && missing)
-    code = error_set(OPIS_ENOTFOUND, "%llu objects are neither in the cache of the source nor on its remote; somebody has to push them there", (unsigned long long)missing);
+  if (code == 0 && missing.objects.n)
+    code = error_set(OPIS_ENOTFOUND, "%zu objects are neither in the cache of the source nor on its remote; somebody has to push them there", missing.objects.n);
+  lost_free(&missing);
   return code;
 }
 

@@ -39,7 +39,7 @@ int source_bring(source *s, used *u, bool direct, int jobs);
 int source_read(int *fd, source *s, const oid *o, bool legacy);
 
 /* What there is, by path below the root: the files that git (or the work tree) has, and the data over them. */
-enum { VIEW_DIR = 1 << 16, VIEW_LEGACY = 1 << 17, VIEW_FILE_HERE = 1 << 18, VIEW_OUT = 1 << 19, VIEW_SIZE = 1 << 20, VIEW_LINK = 1 << 21 };
+enum { VIEW_DIR = 1 << 16, VIEW_LEGACY = 1 << 17, VIEW_FILE_HERE = 1 << 18, VIEW_OUT = 1 << 19, VIEW_SIZE = 1 << 20, VIEW_LINK = 1 << 21, VIEW_DIR_HASH = 1 << 22 };
 typedef struct view_options {
   bool recursive; /* everything below; else what is in the folder itself */
   int depth;      /* with recursive: so many levels, 0: all */

@@ -90,40 +90,40 @@ static int hold_back(repo *r, const used *u, const uint8_t *where, uint8_t *todo
   return code;
 }
 
-static int push_group(repo *r, const group *g, int jobs, uint64_t *pushed)
+static int push_group(repo *r, const group *g, int jobs, uint64_t *pushed, lost *missing)
 {
   remote *side;
-  uint64_t done = 0, missing = 0;
+  uint64_t done = 0;
+  size_t before = missing->objects.n;
   int code = transfer_open(&side, r, g->remote);
   if (code < 0)
     return code;
   uint8_t *where = calloc(g->u.n + 1, 1), *todo = calloc(g->u.n + 1, 1);
   code = where && todo ? transfer_look(where, r, side, &g->u, HERE | THERE, jobs) : error_nomem();
   for (size_t i = 0; i < g->u.n && code == 0; i++) {
-    missing += where[i] == 0;
+    if (where[i] == 0)
+      code = lost_add(missing, &g->u.items[i], false);
     todo[i] = where[i] == HERE;
   }
-  if (code == 0 && missing)
+  if (code == 0 && missing->objects.n > before)
     code = hold_back(r, &g->u, where, todo);
   if (code == 0)
     code = transfer_send(r, side, &g->u, todo, jobs, &done);
   *pushed += done;
-  if (code == 0 && missing)
-    code = error_set(OPIS_ENOTFOUND, "%llu objects are neither in the cache nor on the remote; the rest was pushed", (unsigned long long)missing);
   free(todo);
   free(where);
   remote_close(side);
   return code;
 }
 
-int sync_push_used(repo *r, used *u, const sync_options *o, uint64_t *pushed)
+int sync_push_used(repo *r, used *u, const sync_options *o, uint64_t *pushed, lost *missing)
 {
   group *groups = NULL;
   size_t n_groups = 0;
   *pushed = 0;
   int code = split(&groups, &n_groups, u, o->remote);
   for (size_t i = 0; i < n_groups && code == 0; i++)
-    code = push_group(r, &groups[i], o->jobs, pushed);
+    code = push_group(r, &groups[i], o->jobs, pushed, missing);
   free_groups(groups, n_groups);
   used_free(u);
   return code;
@@ -149,40 +149,86 @@ static int expand(expanded *e, repo *r, char *const *names, int n, const sync_op
   return code;
 }
 
-int data_push(repo *r, char *const *names, int n, const sync_options *o, uint64_t *pushed)
+/* What a command is about, to be collected a second time when some of it is missing. */
+typedef struct scope {
+  repo *r;
+  char *const *names;
+  int n;
+  const sync_options *o;
+  bool push;
+} scope;
+
+static int collect_again(used *u, void *user, const used_options *options)
+{
+  const scope *s = user;
+  used_options own = *options;
+  own.pushable = s->push;
+  return used_collect(u, s->r, s->names, s->n, s->o, &own);
+}
+
+int data_push(repo *r, char *const *names, int n, const sync_options *o, sync_result *result)
 {
   used u;
   expanded e;
-  *pushed = 0;
+  lost missing = {0};
+  *result = (sync_result){0};
   int code = expand(&e, r, names, n, o);
   if (code == 0)
     code = used_collect(&u, r, e.items, e.n, &e.o, &(used_options){.pushable = true});
   if (code == 0)
-    code = sync_push_used(r, &u, &e.o, pushed);
+    code = sync_push_used(r, &u, &e.o, &result->moved, &missing);
+  if (code == 0)
+    code = lost_tell(&missing, r, collect_again, &(scope){r, e.items, e.n, &e.o, true});
+  result->missing = missing.objects.n;
+  lost_free(&missing);
   names_free(&e.names);
+  return code;
+}
+
+typedef struct commits {
+  repo *r;
+  char *const *hex;
+  size_t n;
+} commits;
+
+static int collect_commits(used *u, void *user, const used_options *options)
+{
+  const commits *c = user;
+  int code = 0;
+  *u = (used){0};
+  for (size_t i = 0; i < c->n && code == 0; i++) {
+    stages set;
+    targets t = {0};
+    code = stages_load_revision(&set, c->r, c->hex[i]);
+    if (code < 0)
+      break;
+    code = targets_collect(&t, c->r, &set, NULL, 0, false, false);
+    for (size_t k = 0; k < t.n && code == 0; k++)
+      code = used_add(u, c->r, t.items[k].out, NULL, options);
+    targets_free(&t);
+    stages_free(&set);
+  }
+  if (code < 0)
+    used_free(u);
   return code;
 }
 
 int data_push_commits(repo *r, char *const *hex, size_t n, uint64_t *pushed)
 {
-  used u = {0};
-  int code = 0;
+  used u;
+  lost missing = {0};
+  commits c = {r, hex, n};
   *pushed = 0;
-  for (size_t i = 0; i < n && code == 0; i++) {
-    stages set;
-    targets t = {0};
-    code = stages_load_revision(&set, r, hex[i]);
-    if (code < 0)
-      break;
-    code = targets_collect(&t, r, &set, NULL, 0, false, false);
-    for (size_t k = 0; k < t.n && code == 0; k++)
-      code = used_add(&u, r, t.items[k].out, NULL, &(used_options){.pushable = true});
-    targets_free(&t);
-    stages_free(&set);
-  }
-  if (code < 0)
-    used_free(&u);
-  return code < 0 ? code : sync_push_used(r, &u, &(sync_options){0}, pushed);
+  int code = collect_commits(&u, &c, &(used_options){.pushable = true});
+  if (code == 0)
+    code = sync_push_used(r, &u, &(sync_options){0}, pushed, &missing);
+  if (code == 0)
+    code = lost_tell(&missing, r, collect_commits, &c);
+  if (code == 0 && missing.objects.n)
+    code = error_set(OPIS_ENOTFOUND, "%zu object%s of what git pushes %s neither in the cache nor on the remote", missing.objects.n, missing.objects.n == 1 ? "" : "s",
+      missing.objects.n == 1 ? "is" : "are");
+  lost_free(&missing);
+  return code;
 }
 
 /* ---- fetch ---- */
@@ -218,29 +264,73 @@ static int bring_dir(void *user, const oid *o, bool legacy, const char *name)
   return code;
 }
 
-static int fetch_group(repo *r, const group *g, int jobs, uint64_t *fetched, uint64_t *missing)
+typedef struct denying {
+  const used *u;
+  uint8_t *gone;
+  bool legacy;
+} denying;
+
+enum { GONE = 1, DENIED };
+
+static int deny(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  denying *d = user;
+  oid o = {.dir = false};
+  (void)path;
+  (void)n;
+  memcpy(o.md5, md5, MD5_SIZE);
+  size_t i = used_find(d->u, &o, d->legacy);
+  if (i < d->u->n && d->gone[i])
+    d->gone[i] = DENIED;
+  return 0;
+}
+
+/* A directory object on the remote says that its files are there, too: where they are not, something was lost there. What was never pushed is another matter. */
+static int find_denied(repo *r, remote *side, const used *u, uint8_t *gone)
+{
+  int code = 0;
+  for (size_t i = 0; i < u->n && code == 0; i++) {
+    const used_object *o = &u->items[i];
+    char key[OID_KEY + 16];
+    bool there;
+    if (!o->oid.dir || gone[i])
+      continue;
+    transfer_key(key, &o->oid, o->legacy);
+    code = side->ops->exists(side, key, &there, NULL);
+    if (code == 0 && there)
+      code = objects_each(o->legacy ? &r->legacy : &r->db, &o->oid, deny, &(denying){u, gone, o->legacy});
+  }
+  return code;
+}
+
+static int fetch_group(repo *r, const group *g, int jobs, uint64_t *fetched, lost *missing)
 {
   remote *side = NULL;
-  uint64_t done = 0, lost = 0;
-  size_t wanted = 0;
-  uint8_t *where = calloc(g->u.n + 1, 1);
-  int code = where ? transfer_look(where, r, NULL, &g->u, HERE, jobs) : error_nomem();
+  uint64_t done = 0;
+  size_t todo = 0;
+  uint8_t *where = calloc(g->u.n + 1, 1), *gone = calloc(g->u.n + 1, 1);
+  int code = where && gone ? transfer_look(where, r, NULL, &g->u, HERE, jobs) : error_nomem();
   for (size_t i = 0; i < g->u.n && code == 0; i++) {
     where[i] = where[i] != HERE;
-    wanted += where[i];
+    todo += where[i];
   }
-  if (code == 0 && wanted)
+  if (code == 0 && todo)
     code = transfer_open(&side, r, g->remote);
-  if (code == 0 && wanted)
-    code = transfer_bring(r, side, &g->u, where, jobs, &done, &lost);
+  if (code == 0 && todo)
+    code = transfer_bring(r, side, &g->u, where, jobs, &done, gone);
   *fetched += done;
-  *missing += lost;
+  if (code == 0 && todo && memchr(gone, GONE, g->u.n))
+    code = find_denied(r, side, &g->u, gone);
+  for (size_t i = 0; i < g->u.n && code == 0; i++)
+    if (gone[i])
+      code = lost_add(missing, &g->u.items[i], gone[i] == DENIED);
+  free(gone);
   free(where);
   remote_close(side);
   return code;
 }
 
-int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, lost *missing)
 {
   group *groups = NULL;
   size_t n_groups = 0;
@@ -257,23 +347,37 @@ int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, 
   return code;
 }
 
-static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched, lost *missing)
 {
   used u;
   bringing b = {.r = r, .o = o};
-  *fetched = *missing = 0;
+  *fetched = 0;
   int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .max_size = o->max_size, .user = &b});
   remote_close(b.remote);
   *fetched = b.fetched;
   return code < 0 ? code : sync_fetch_used(r, &u, o, fetched, missing);
 }
 
-int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, uint64_t *missing)
+void sync_bring_dirs(repo *r, const targets *t)
+{
+  bringing b = {.r = r, .o = &(sync_options){0}};
+  bool asked = true;
+  for (size_t i = 0; i < t->n && asked; i++) {
+    const output *o = t->items[i].out;
+    if (!o->refused && o->cache && o->hashed && o->oid.dir && !stage_is_import(o->stage) && !odb_has(output_store(r, o), &o->oid)) {
+      int code = bring_dir(&b, &o->oid, o->legacy, o->remote);
+      asked = code == 0 || code == OPIS_ENOTFOUND;
+    }
+  }
+  remote_close(b.remote);
+}
+
+int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, lost *missing)
 {
   used u = {0};
   bringing b = {.r = r, .o = o};
   int code = 0;
-  *fetched = *missing = 0;
+  *fetched = 0;
   for (size_t i = 0; i < t->n && code == 0; i++)
     code = used_add(&u, r, t->items[i].out, t->items[i].inside, &(used_options){.bring = bring_dir, .user = &b});
   remote_close(b.remote);
@@ -310,39 +414,39 @@ static int fetch_imports(changes *c, repo *r, char *const *names, int n, const s
   return code;
 }
 
-int data_fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
+static int bring(changes *c, repo *r, char *const *names, int n, const sync_options *o, sync_result *result, bool place)
 {
-  uint64_t missing = 0;
+  lost missing = {0};
   expanded e;
-  *fetched = 0;
+  checkout_options how = {.force = o->force, .allow_missing = o->allow_missing, .recursive = o->recursive, .with_deps = o->with_deps};
+  *result = (sync_result){0};
   int code = expand(&e, r, names, n, o);
   if (code == 0)
-    code = fetch(r, e.items, e.n, &e.o, fetched, &missing);
+    code = fetch(r, e.items, e.n, &e.o, &result->moved, &missing);
   if (code == 0)
-    code = fetch_imports(NULL, r, e.items, e.n, &e.o, fetched);
+    code = fetch_imports(c, r, e.items, e.n, &e.o, &result->moved);
+  if (code == 0)
+    code = lost_tell(&missing, r, collect_again, &(scope){r, e.items, e.n, &e.o, false});
+  result->missing = missing.objects.n;
+  if (code == 0 && place)
+    code = data_checkout(c, r, e.items, e.n, &how);
+  if ((code == 0 || code == OPIS_ENOTFOUND) && missing.denied)
+    code = error_set(OPIS_ENOTFOUND, "the remote lacks files of folders that it has: something was lost there");
+  else if (code == OPIS_ENOTFOUND && missing.objects.n)
+    code = error_set(code, "not everything could be put into place: some of it is neither in the cache nor on the remote");
   names_free(&e.names);
-  if (code == 0 && missing)
-    code = error_set(OPIS_ENOTFOUND, "%llu objects are not on the remote; somebody has to push them", (unsigned long long)missing);
+  lost_free(&missing);
   return code;
 }
 
-int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched)
+int data_fetch(repo *r, char *const *names, int n, const sync_options *o, sync_result *result)
 {
-  uint64_t missing = 0;
-  expanded e;
-  checkout_options how = {.force = o->force, .allow_missing = o->allow_missing, .recursive = o->recursive, .with_deps = o->with_deps};
-  *fetched = 0;
-  int code = expand(&e, r, names, n, o);
-  if (code == 0)
-    code = fetch(r, e.items, e.n, &e.o, fetched, &missing);
-  if (code == 0)
-    code = fetch_imports(c, r, e.items, e.n, &e.o, fetched);
-  if (code == 0)
-    code = data_checkout(c, r, e.items, e.n, &how);
-  names_free(&e.names);
-  if (code == 0 && missing && !o->allow_missing)
-    code = error_set(OPIS_ENOTFOUND, "%llu objects are not on the remote; somebody has to push them", (unsigned long long)missing);
-  return code;
+  return bring(NULL, r, names, n, o, result, false);
+}
+
+int data_pull(changes *c, repo *r, char *const *names, int n, const sync_options *o, sync_result *result)
+{
+  return bring(c, r, names, n, o, result, true);
 }
 
 /* ---- status --cloud ---- */
@@ -376,9 +480,29 @@ static int compare_group(cloud_list *l, repo *r, group *g, int jobs)
   return code;
 }
 
+static int rank(const char *state)
+{
+  return *state == 'm' ? 0 : *state == 'n' ? 1 : 2;
+}
+
 static int by_name(const void *a, const void *b)
 {
-  return strcmp(((const cloud_entry *)a)->name, ((const cloud_entry *)b)->name);
+  const cloud_entry *x = a, *y = b;
+  int c = strcmp(x->name, y->name);
+  return c ? c : rank(x->state) - rank(y->state);
+}
+
+/* One entry a name: of several versions, DVC tells what is missing before what is new, and that before what is deleted. */
+static void sort_names(cloud_list *l)
+{
+  size_t kept = 0;
+  qsort(l->items, l->n, sizeof *l->items, by_name);
+  for (size_t i = 0; i < l->n; i++)
+    if (kept && strcmp(l->items[kept - 1].name, l->items[i].name) == 0)
+      free(l->items[i].name);
+    else
+      l->items[kept++] = l->items[i];
+  l->n = kept;
 }
 
 int data_status_cloud(cloud_list *l, repo *r, char *const *names, int n, const sync_options *o)
@@ -398,7 +522,7 @@ int data_status_cloud(cloud_list *l, repo *r, char *const *names, int n, const s
   free_groups(groups, n_groups);
   used_free(&u);
   if (code == 0 && l->n)
-    qsort(l->items, l->n, sizeof *l->items, by_name);
+    sort_names(l);
   if (code < 0)
     cloud_free(l);
   return code;

@@ -2,15 +2,18 @@
 #ifndef DATA_SYNC_H
 #define DATA_SYNC_H
 
-#include "data/used.h"
+#include "data/lost.h"
 
-/* From their remotes (o->remote: from that one). *missing counts objects that are nowhere; they are no error here. */
-int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, uint64_t *missing);
+/* From their remotes (o->remote: from that one). Objects that are nowhere are no error here: they are added to missing. */
+int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, lost *missing);
 
 /* The same for objects that are collected already; u is used up. */
-int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, uint64_t *missing);
+int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, lost *missing);
+
+/* What checkout lacks to know which files there are: directory objects of which only the remote knows, as far as it can be asked. */
+void sync_bring_dirs(repo *r, const targets *t);
 
 /* Sends objects that are collected to their remotes; u is used up. */
-int sync_push_used(repo *r, used *u, const sync_options *o, uint64_t *pushed);
+int sync_push_used(repo *r, used *u, const sync_options *o, uint64_t *pushed, lost *missing);
 
 #endif

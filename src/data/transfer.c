@@ -266,7 +266,8 @@ typedef struct moving {
   const size_t *list;
   size_t n, share;
   uint8_t *failed; /* [u->n] for directories: a file of it could not be sent */
-  atomic_ullong done, missing, bytes;
+  uint8_t *lost;   /* [u->n]: not on the remote; NULL: an error */
+  atomic_ullong done, bytes;
   const char *what;
   int code; /* the first failure of a single object; guarded by lock */
   pthread_mutex_t lock;
@@ -362,8 +363,8 @@ static int brought(void *user, const used_object *o, int code, uint64_t size)
 {
   moving *m = user;
   moved(m, size);
-  if (code == OPIS_ENOTFOUND) {
-    atomic_fetch_add(&m->missing, 1);
+  if (code == OPIS_ENOTFOUND && m->lost) {
+    m->lost[o - m->u->items] = 1;
     return 0;
   }
   if (code < 0)
@@ -457,8 +458,8 @@ static int in_bulk(moving *m, bool send)
     free((char *)(uintptr_t)items[k].path);
     if (one == 0)
       step(m);
-    else if (one == OPIS_ENOTFOUND && !send)
-      atomic_fetch_add(&m->missing, 1);
+    else if (one == OPIS_ENOTFOUND && m->lost)
+      m->lost[m->list[k]] = 1;
     else if (code == 0)
       code = note_failure(m, o, one);
   }
@@ -469,9 +470,9 @@ static int in_bulk(moving *m, bool send)
 }
 
 /* Files first; then the directory objects whose files all went. */
-static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, bool send, uint64_t *done, uint64_t *missing)
+static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, bool send, uint64_t *done, uint8_t *lost)
 {
-  moving m = {.r = r, .remote = side, .u = u, .what = send ? "Pushing" : "Fetching", .lock = PTHREAD_MUTEX_INITIALIZER};
+  moving m = {.r = r, .remote = side, .u = u, .lost = lost, .what = send ? "Pushing" : "Fetching", .lock = PTHREAD_MUTEX_INITIALIZER};
   size_t *list = malloc((u->n + 1) * sizeof *list);
   m.failed = calloc(u->n + 1, 1);
   int code = list && m.failed ? 0 : error_nomem();
@@ -492,8 +493,6 @@ static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, i
       code = transfer_parallel(r, n, jobs, send ? send_one : bring_one, &m);
   }
   *done = m.done;
-  if (missing)
-    *missing = m.missing;
   free(list);
   free(m.failed);
   if (code == 0 && m.code < 0)
@@ -508,7 +507,7 @@ int transfer_send(repo *r, remote *side, const used *u, const uint8_t *todo, int
   return move_all(r, side, u, todo, jobs, true, done, NULL);
 }
 
-int transfer_bring(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, uint64_t *done, uint64_t *missing)
+int transfer_bring(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, uint64_t *done, uint8_t *lost)
 {
-  return move_all(r, side, u, todo, jobs, false, done, missing);
+  return move_all(r, side, u, todo, jobs, false, done, lost);
 }

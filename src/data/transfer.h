@@ -16,9 +16,9 @@ enum { HERE = 1, THERE = 2 };
 int transfer_look(uint8_t *where, repo *r, remote *side, const used *u, int which, int jobs);
 
 /* Sends, or brings, the objects i with todo[i]; files before the directory objects that name them. A directory object whose file failed is not sent. *done counts those that went; the first error comes
- * out after everything else was tried. Missing objects (OPIS_ENOTFOUND) are counted in *missing instead. */
+ * out after everything else was tried. lost[i]: set for objects that the remote has not; NULL: they are errors. */
 int transfer_send(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, uint64_t *done);
-int transfer_bring(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, uint64_t *done, uint64_t *missing);
+int transfer_bring(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, uint64_t *done, uint8_t *lost);
 int transfer_bring_one(repo *r, remote *side, const oid *o, bool legacy);
 
 /* Runs work(user, i) for i < n in `jobs` threads; the first error ends it. */

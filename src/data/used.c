@@ -68,10 +68,16 @@ static used_object *add(used *u)
 
 typedef struct adding {
   used *u;
+  const used *only;
   bool legacy, names;
   uint32_t dir;
   const char *remote, *inside, *shown;
 } adding;
+
+static bool wanted(const used *only, const oid *o, bool legacy)
+{
+  return !only || used_find(only, o, legacy) < only->n;
+}
 
 static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
 {
@@ -80,10 +86,14 @@ static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD
   (void)n;
   if (a->inside && !(strncmp(path, a->inside, k) == 0 && (!path[k] || path[k] == '/')))
     return 0;
+  oid id = {.dir = false};
+  memcpy(id.md5, md5, MD5_SIZE);
+  if (!wanted(a->only, &id, a->legacy))
+    return 0;
   used_object *o = add(a->u);
   if (!o)
     return OPIS_ENOMEM;
-  memcpy(o->oid.md5, md5, MD5_SIZE);
+  o->oid = id;
   o->legacy = a->legacy;
   o->dir = a->dir;
   o->remote = a->remote;
@@ -94,6 +104,20 @@ static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD
   return 0;
 }
 
+static int add_files(used *u, repo *r, const output *out, adding *a, const used_options *options)
+{
+  odb *db = output_store(r, out);
+  bool theirs = stage_is_import(out->stage) && out->stage->deps[0].repo_url; /* no remote of ours has to have it; DVC keeps nothing of imports at all */
+  if (options->bring && !theirs && !odb_has(db, &out->oid)) {
+    int code = options->bring(options->user, &out->oid, out->legacy, a->remote);
+    if (code < 0)
+      return code == OPIS_ENOTFOUND ? 0 : code;
+  }
+  a->dir = (uint32_t)u->n;
+  int code = objects_each(db, &out->oid, add_file, a);
+  return code == OPIS_ENOTFOUND ? 0 : code;
+}
+
 int used_add(used *u, repo *r, const output *out, const char *inside, const used_options *options)
 {
   if (out->refused || !out->cache || !out->hashed || (options->pushable && !out->push))
@@ -102,32 +126,22 @@ int used_add(used *u, repo *r, const output *out, const char *inside, const used
     return 0;
   if (!options->imports && stage_is_import(out->stage) && out->stage->deps[0].repo_url)
     return 0;
-  used_object *o = add(u);
-  if (!o)
-    return OPIS_ENOMEM;
-  o->oid = out->oid;
-  o->legacy = out->legacy;
-  o->remote = keep_remote(u, out->remote);
-  if (out->remote && !o->remote)
-    return error_nomem();
+  const char *name = keep_remote(u, out->remote);
   char *shown = options->names ? output_shown(r, out) : NULL;
-  if (options->names) {
-    o->name = shown;
-    if (!shown)
-      return error_nomem();
+  bool own = wanted(options->only, &out->oid, out->legacy);
+  used_object *o = own ? add(u) : NULL;
+  if ((out->remote && !name) || (options->names && !shown) || (own && !o)) {
+    free(shown);
+    return error_nomem();
   }
-  if (!out->oid.dir)
-    return 0;
-  adding a = {u, out->legacy, options->names, (uint32_t)u->n, o->remote, inside ? inside + strlen(out->path) + 1 : NULL, shown};
-  odb *db = output_store(r, out);
-  bool theirs = stage_is_import(out->stage) && out->stage->deps[0].repo_url; /* no remote of ours has to have it; DVC keeps nothing of imports at all */
-  if (options->bring && !theirs && !odb_has(db, &out->oid)) {
-    int code = options->bring(options->user, &out->oid, out->legacy, a.remote);
-    if (code < 0)
-      return code == OPIS_ENOTFOUND ? 0 : code;
-  }
-  int code = objects_each(db, &out->oid, add_file, &a);
-  return code == OPIS_ENOTFOUND ? 0 : code;
+  if (own)
+    *o = (used_object){.oid = out->oid, .legacy = out->legacy, .remote = name, .name = shown};
+  adding a = {
+    .u = u, .only = options->only, .legacy = out->legacy, .names = options->names, .remote = name, .inside = inside ? inside + strlen(out->path) + 1 : NULL, .shown = shown};
+  int code = out->oid.dir ? add_files(u, r, out, &a, options) : 0;
+  if (!own)
+    free(shown);
+  return code;
 }
 
 static int by_id(const void *a, const void *b)

@@ -20,10 +20,11 @@ typedef struct used {
 } used;
 
 typedef struct used_options {
-  bool names;        /* fill in used_object.name */
-  bool pushable;     /* leave out outputs with "push: false" */
-  uint64_t max_size; /* only outputs that are smaller; 0: all */
-  bool imports;      /* take imports, too, whose objects come from elsewhere */
+  bool names;              /* fill in used_object.name */
+  bool pushable;           /* leave out outputs with "push: false" */
+  uint64_t max_size;       /* only outputs that are smaller; 0: all */
+  bool imports;            /* take imports, too, whose objects come from elsewhere */
+  const struct used *only; /* sorted: nothing but objects that are in it; NULL: all */
   /* A directory object that is not in the cache: asked to bring it; returns OPIS_ENOTFOUND when it cannot. NULL: such ones are taken alone. */
   int (*bring)(void *user, const oid *o, bool legacy, const char *remote);
   void *user;

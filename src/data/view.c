@@ -263,7 +263,7 @@ static int lay_output(viewing *v, tree_entry *root, const output *o)
     return 0;
   code = lay_folders(&l, o->path, 0, 0, 0);
   if (code == 0)
-    code = lay(&l, o->path, o->hashed ? o->oid.md5 : NULL, flags | (o->hashed ? TREE_HASHED : 0) | (o->hashed && o->oid.dir ? VIEW_DIR : 0), o->size);
+    code = lay(&l, o->path, o->hashed ? o->oid.md5 : NULL, flags | (o->hashed ? TREE_HASHED : 0) | (o->hashed && o->oid.dir ? VIEW_DIR | VIEW_DIR_HASH : 0), o->size);
   int depth = strcmp(o->path, v->top) == 0 ? 0 : level(v, o->path);
   bool above = strlen(o->path) < strlen(v->top);
   if (code == 0 && o->hashed && o->oid.dir && (above || depth < deepest(v))) {
@@ -315,7 +315,7 @@ static int merge(tree *out, viewing *v)
       for (; k < b->n && strcmp(b->entries[k].path, path) == 0; k++) /* folders come many times */
         if (b->entries[k].flags & TREE_HASHED) {
           memcpy(whole.md5, b->entries[k].md5, MD5_SIZE);
-          whole.flags |= b->entries[k].flags & (TREE_HASHED | VIEW_OUT | VIEW_LEGACY);
+          whole.flags |= b->entries[k].flags & (TREE_HASHED | VIEW_OUT | VIEW_LEGACY | VIEW_DIR_HASH);
           if (order > 0) {
             whole.flags |= b->entries[k].flags & VIEW_SIZE;
             whole.size = b->entries[k].size;

@@ -401,3 +401,37 @@ def test_lock_is_honoured(repo):
     assert "dvc repro" in repo.fails("add", "f")
     (repo.path / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(repo.path / "f"): {"pid": 2**22 - 1, "cmd": "gone"}}}))
     repo.ok("add", "f")
+
+
+def test_folder_that_a_missing_file_must_replace_is_not_left_empty(repo):
+    repo.write({"data": b"1"})
+    repo.ok("add", "data")
+    (repo.path / ".dvc/cache/files/md5/c4/ca4238a0b923820dcc509a6f75849b").unlink()
+    (repo.path / "data").unlink()
+    repo.write({"a": b"2"}, "data")
+    repo.write({"copy": b"2"})
+    repo.ok("add", "copy")
+    repo.fails("checkout")
+    assert not (repo.path / "data").exists()
+
+
+def test_list_tells_the_hash_of_a_folder_where_a_file_is_now(repo):
+    repo.write({"a": b"1"}, "data")
+    repo.ok("add", "data")
+    (repo.path / "data/a").unlink()
+    (repo.path / "data").rmdir()
+    repo.write({"data": b"2"})
+    entry = json.loads(repo.ok("list", ".", "data", "--json", "--show-hash"))[0]
+    assert entry["md5"].endswith(".dir") and not entry["isdir"]
+
+
+def test_checkout_asks_the_remote_for_the_list_of_a_folder(remote):
+    """Its files may all be in the cache."""
+    remote.write({"a": b"1"}, "data")
+    remote.ok("add", "data")
+    remote.ok("push")
+    for path in (remote.path / ".dvc/cache").rglob("*.dir"):
+        path.unlink()
+    (remote.path / "data/a").unlink()
+    remote.ok("checkout")
+    assert remote.read("data") == {"a": b"1"}

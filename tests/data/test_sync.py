@@ -69,20 +69,68 @@ def test_damage_on_the_remote(remote, tmp_path):
 
 
 def test_missing_everywhere(remote, tmp_path):
+    """What is nowhere is warned of by name, and is no failure, as with DVC; but what the remote says that it has and has not, is one."""
     remote.write(GOLDEN, "data")
-    remote.ok("add", "data")
+    remote.write({"single": b"1"})
+    remote.ok("add", "data", "single")
     remote.ok("push")
     (remote.store / "files/md5/5d/41402abc4b2a76b9719d911017c592").unlink()
     other = clone(remote, tmp_path / "repo2")
     assert json.loads(other.ok("status", "-c", "--json"))["data/a.jpg"] == "missing"
-    other.fails("pull")
-    other.ok("pull", "--allow-missing")
-    assert set(other.read("data")) == set(GOLDEN) - {"a.jpg"}
+    for args in (["fetch"], ["pull"], ["pull", "--allow-missing"], ["fetch", "data/a.jpg"]):
+        done = other.run(*args)
+        assert done.returncode == 1 and b"data/a.jpg (md5 5d41402abc4b2a76b9719d911017c592): neither in the cache nor on the remote" in done.stderr and b"something was lost there" in done.stderr, args
+    assert set(other.read("data")) == set(GOLDEN) - {"a.jpg"} and other.text("single") == "1"
     shutil.rmtree(remote.path / ".dvc/cache/files/md5/5d")
-    assert "neither in the cache nor on the remote" in remote.fails("push")
+    done = remote.run("push")
+    assert done.returncode == 0 and done.stdout == b"" and b"data/a.jpg (md5 5d41402abc4b2a76b9719d911017c592): neither in the cache nor on the remote" in done.stderr and b"'opis data add'" in done.stderr
     shutil.rmtree(remote.store)
-    remote.fails("push")
-    assert remote.store.exists() and not list(remote.store.rglob("*.dir"))  # it would say that all of its files are there
+    done = remote.run("push")
+    assert done.returncode == 0 and done.stdout == b"5 files pushed\n" and b"data/a.jpg" in done.stderr
+    assert not list(remote.store.rglob("*.dir"))  # it would say that all of its files are there
+    remote.ok("add", "data")
+    assert remote.ok("push") == "2 files pushed\n"
+    assert not remote.run("push").stderr
+
+
+def test_what_was_never_pushed(remote, tmp_path):
+    remote.write(GOLDEN, "data")
+    remote.write({"single": b"1"})
+    remote.ok("add", "data", "single")
+    other = clone(remote, tmp_path / "repo2")
+    for args in (["fetch"], ["fetch", "-A"], ["fetch", "single"], ["pull", "--allow-missing"]):
+        done = other.run(*args)
+        assert done.returncode == 0 and done.stdout == b"" and b"single (md5 c4ca4238a0b923820dcc509a6f75849b): neither" in done.stderr, args
+    assert b"data (md5 %s): neither" % GOLDEN_DIR.encode() in done.stderr
+    done = other.run("pull")
+    assert done.returncode == 1 and b"not everything could be put into place" in done.stderr
+    other.write({"single": b"1"})  # in place already: nothing is left to be done
+    assert other.run("pull", "single").returncode == 0
+
+
+def test_many_missing_are_counted(remote):
+    remote.write({f"f{i}": b"%d" % i for i in range(50)}, "data")
+    remote.ok("add", "data")
+    for n in remote.objects():
+        if not n.endswith(".dir"):
+            (remote.path / ".dvc/cache/files/md5" / n[:2] / n[2:]).unlink()
+    done = remote.run("push")
+    assert done.returncode == 0 and done.stderr.count(b": neither in the cache") == 20 and b"and 30 more" in done.stderr
+
+
+def test_status_of_several_versions_tells_each_name_once(remote):
+    """What is missing comes before what is new, and that before what is deleted."""
+    remote.write({"f": b"one", "g": b"1"})
+    remote.ok("add", "f", "g")
+    remote.commit()
+    remote.ok("push", "g.dvc")
+    shutil.rmtree(remote.path / ".dvc/cache")
+    for content in (b"two", b"three"):
+        remote.write({"f": content, "g": content * 2})
+        remote.ok("add", "f", "g")
+        remote.commit()
+    out = remote.ok("status", "-c", "-A", "--json")
+    assert out.count('"f"') == 1 and json.loads(out) == {"f": "missing", "g": "new"}
 
 
 def test_directories_missing_everywhere(remote):

@@ -15,7 +15,9 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
 from conftest import Repository  # noqa: E402
 
-SEQUENCES = 300 if os.environ.get("OPIS_INTEROP") == "full" else 20
+FIRST = int(os.environ.get("OPIS_INTEROP_FIRST", 0))  # other seeds than the usual ones
+SEQUENCES = int(os.environ.get("OPIS_INTEROP_SEQUENCES", 300 if os.environ.get("OPIS_INTEROP") == "full" else 20))
+SEEDS = range(FIRST, FIRST + SEQUENCES)
 NAMES = ["a.jpg", "b", "b-c", "b.c", "ünï", "日本語.png", "😀", 'q"uote', "it's", "two words", " lead", "#hash", "-dash", "x" * 200, "true", "1e3", "a: b", "ü" * 60, "run.sh", "empty"]
 FOLDERS = ["", "", "sub/", "sub/deep er/", "z.d/", "ö/"]
 
@@ -111,7 +113,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("seed", range(SEQUENCES))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_in_turn(home, seed):
     rng = random.Random(seed)
     repo = Repository(home / "repo")
@@ -183,7 +185,7 @@ def test_in_turn(home, seed):
             same_report(repo)
 
 
-@pytest.mark.parametrize("seed", range(SEQUENCES))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_same_bytes(home, seed):
     """The same tree added by one and by the other: .dvc files, .gitignore and objects are the same, modes too."""
     rng = random.Random(1000 + seed)
@@ -218,7 +220,7 @@ ODD = [*"ab.-_ ~!@#$%^&*()+={}[]|;:'\"<>,?`\\", "é", "\u0301", "日", "😀", "
 WORDS = ["true", "null", "0x1", "1_000", "1:2", "=", "2001-01-01", ".inf", "~", "y", "0o7", "+1", "1.", ".5", "e", "--", ".hid", "L" * 240]
 
 
-@pytest.mark.parametrize("seed", range(SEQUENCES))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_odd_names(home, seed):
     """Names of any characters, of what is added and in it: the same .dvc files, lists and .gitignore lines."""
     rng = random.Random(4000 + seed)
@@ -247,7 +249,7 @@ def test_odd_names(home, seed):
                 r.write({top if (r.path / top).is_file() else f"{top}/more": b"changed"})
 
 
-@pytest.mark.parametrize("seed", range(SEQUENCES))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_diff(home, seed):
     """Between revisions, to the work tree, of targets, with and without the cache: the same words and the same JSON."""
     rng = random.Random(2000 + seed)
@@ -367,7 +369,7 @@ def test_list_links(home):
         same_json(repo, "ls", ".", *args, "--json")
 
 
-@pytest.mark.parametrize("seed", range(max(6, SEQUENCES // 10)))
+@pytest.mark.parametrize("seed", SEEDS[: max(6, SEQUENCES // 10)])
 def test_list_what_is_not_ignored(home, seed):
     """Random .dvcignore files in two revisions: the same lists of each, and of what is there."""
     rng = random.Random(3000 + seed)
