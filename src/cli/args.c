@@ -38,7 +38,9 @@ void cli_start(cli_args *a, const cli_command *command, int argc, char **argv)
     }
   }
   a->longs[k] = (struct option){"help", no_argument, NULL, HELP_ID};
-  optind = 0; /* glibc: start afresh */
+  if (!strchr(a->shorts, 'h'))
+    *s++ = 'h'; /* another spelling of --help where it means nothing else */
+  optind = 0;   /* glibc: start afresh */
   opterr = 0;
 }
 
@@ -48,7 +50,10 @@ int cli_next(cli_args *a)
   int id = getopt_long(a->argc, a->argv, a->shorts, a->longs, NULL);
   a->value = optarg;
   a->option = NULL;
-  if (id == HELP_ID)
+  bool own_h = false;
+  for (const cli_option *o = id == 'h' ? a->command->options : NULL; o && o->id; o++)
+    own_h |= o->id == 'h';
+  if (id == HELP_ID || (id == 'h' && !own_h))
     id = CLI_HELP;
   else if (id == '?' || id == ':') {
     const char *word = at < a->argc ? a->argv[at] : "";

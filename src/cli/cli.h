@@ -29,14 +29,15 @@ typedef struct cli_example {
 
 typedef struct cli_command cli_command;
 struct cli_command {
-  const char *name;                                           /* "describe"; for a command of a group the last word alone: "add" */
-  const char *operands;                                       /* "PATH… | -"; "" when it takes none */
-  const char *summary;                                        /* one line for the list of commands, no full stop */
-  const char *description;                                    /* paragraphs split by blank lines, for --help and the man page */
-  const cli_option *options;                                  /* ended by id 0; NULL: none but --help */
-  const cli_example *examples;                                /* ended by command NULL */
-  const cli_command *const *commands;                         /* a group's commands, ended by NULL; else NULL */
-  int (*run)(const cli_command *self, int argc, char **argv); /* argv[0] is the full name, "opis data add"; NULL for a group */
+  const char *name;                                               /* "describe"; for a command of a group the last word alone: "add" */
+  const char *operands;                                           /* "PATH… | -"; "" when it takes none */
+  const char *summary;                                            /* one line for the list of commands, no full stop */
+  const char *description;                                        /* paragraphs split by blank lines, for --help and the man page */
+  const cli_option *options;                                      /* ended by id 0; NULL: none but --help */
+  const cli_example *examples;                                    /* ended by command NULL */
+  const cli_command *const *commands;                             /* a group's commands, ended by NULL; else NULL */
+  int (*enter)(const cli_command *self, int *argc, char ***argv); /* a group's own options, in front of its command: takes them; 0 or an exit status. NULL: it has none */
+  int (*run)(const cli_command *self, int argc, char **argv);     /* argv[0] is the full name, "opis data add"; NULL for a group */
   cli_completion operand_completion;
 };
 

@@ -5,6 +5,8 @@
 #include "cli/cli.h"
 #include "data/data.h"
 
+extern bool data_wait_for_lock; /* --wait-for-lock */
+
 /* The repository around the present folder, with DVC's lock; messages and progress go to stderr. NULL after an error message; then return data_status_code(). */
 typedef struct data_session {
   repo *repo;
@@ -29,7 +31,7 @@ bool data_take_list(char ***list, int *n, int *argc, char **argv, const char *op
     'v', "verbose", NULL, "taken for compatibility with DVC", 0                                                                                                                    \
   }
 
-extern const cli_command data_init, data_add_command, data_commit_command, data_remove_command, data_move_command, data_unprotect_command;
+extern const cli_command data_init, data_add_command, data_commit_command, data_remove_command, data_rm_command, data_move_command, data_mv_command, data_unprotect_command;
 extern const cli_command data_status_command, data_checkout_command, data_push_command, data_fetch_command, data_pull_command;
 
 extern const cli_command data_diff_command, data_restore_command, data_verify_command, data_hooks_command, data_doctor_command, data_list_command, data_ls_command,

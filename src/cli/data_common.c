@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+bool data_wait_for_lock;
+
 static void show_progress(void *user, const char *what, uint64_t done, uint64_t total, bool bytes)
 {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -45,7 +47,7 @@ repo_hooks data_start(data_session *s)
 {
   *s = (data_session){0};
   cli_catch_signals();
-  return (repo_hooks){show_progress, show_warning, is_cancelled, s};
+  return (repo_hooks){show_progress, show_warning, is_cancelled, s, data_wait_for_lock};
 }
 
 int data_open(data_session *s, bool lock)

@@ -278,9 +278,7 @@ static int run_config(const cli_command *self, int argc, char **argv)
       if (k->level == o.level && strcmp(k->section, section) == 0 && strcmp(k->name, name) == 0 && strcmp(k->key, key) == 0)
         c = k;
     }
-    if (!c || (o.level_given && c->level != o.level))
-      code = error_set(OPIS_ENOTFOUND, "%s: not set", a.operands[0]);
-    else
+    if (c && (!o.level_given || c->level == o.level)) /* what is not set is no error for DVC either */
       printf("%s%s%s\n", o.origin ? s.repo->config.files[c->level] : "", o.origin ? "\t" : "", c->value);
   }
   free(section);
@@ -324,7 +322,10 @@ static int run_cache(const cli_command *self, int argc, char **argv)
   status = data_open(&s, edit);
   if (status)
     return status;
-  int code = edit ? set_one(s.repo, o.level, "cache", "", "dir", o.unset ? NULL : a.operands[1], NULL) : 0;
+  bool found = true;
+  int code = edit ? set_one(s.repo, o.level, "cache", "", "dir", o.unset ? NULL : a.operands[1], &found) : 0;
+  if (code == 0 && o.unset && !found)
+    code = error_set(OPIS_ENOTFOUND, "cache.dir: not set in the %s configuration", level_names[o.level]);
   if (!edit) {
     char *normal = path_normal("/", s.repo->cache);
     puts(normal ? normal : s.repo->cache);

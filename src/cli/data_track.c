@@ -32,9 +32,9 @@ static int run_init(const cli_command *self, int argc, char **argv)
     case 'q': quiet = true; break;
     default: break;
     }
-  if (a.n_operands)
-    return cli_usage(self, argv[0], "%s: takes no operands", argv[0]);
-  int code = repo_init(".", no_scm, subdir, force);
+  if (a.n_operands > 1)
+    return cli_usage(self, argv[0], "%s: one folder, or none", argv[0]);
+  int code = repo_init(a.n_operands ? a.operands[0] : ".", no_scm, subdir, force);
   if (code < 0) {
     cli_error("%s", opis_error_message());
     return code == OPIS_EINVALID ? CLI_USAGE : CLI_SOME_FAILED;
@@ -45,7 +45,8 @@ static int run_init(const cli_command *self, int argc, char **argv)
 }
 
 static const cli_example init_examples[] = {{"git init && opis data init", "data versions in a new git repository"}, {0}};
-const cli_command data_init = {.name = "init", .operands = "", .summary = "make a repository for data here", .options = init_options, .examples = init_examples, .run = run_init};
+const cli_command data_init = {
+  .name = "init", .operands = "[DIR]", .summary = "make a repository for data here", .options = init_options, .examples = init_examples, .run = run_init};
 
 /* ---- add ---- */
 
@@ -205,6 +206,14 @@ const cli_command data_remove_command = {.name = "remove",
   .run = run_remove,
   .operand_completion = CLI_COMPLETE_FILE};
 
+const cli_command data_rm_command = {.name = "rm",
+  .operands = "FILE.dvc…",
+  .summary = "the same as remove",
+  .options = remove_options,
+  .examples = remove_examples,
+  .run = run_remove,
+  .operand_completion = CLI_COMPLETE_FILE};
+
 /* ---- move, unprotect ---- */
 
 static const cli_option common_options[] = {DATA_COMMON, {0}};
@@ -237,6 +246,14 @@ static const cli_example move_examples[] = {{"opis data move photos pictures", "
 const cli_command data_move_command = {.name = "move",
   .operands = "FROM TO",
   .summary = "rename tracked data",
+  .options = common_options,
+  .examples = move_examples,
+  .run = run_move,
+  .operand_completion = CLI_COMPLETE_FILE};
+
+const cli_command data_mv_command = {.name = "mv",
+  .operands = "FROM TO",
+  .summary = "the same as move",
   .options = common_options,
   .examples = move_examples,
   .run = run_move,

@@ -58,7 +58,7 @@ static void print_option(FILE *out, const cli_option *o)
 int cli_help(const cli_command *c, const char *name)
 {
   FILE *out = stdout;
-  fprintf(out, "Usage: %s%s%s%s%s\n\n", name, c->commands ? " COMMAND" : "", c->options ? " [OPTION]…" : "", c->operands[0] ? " " : "", c->operands);
+  fprintf(out, "Usage: %s%s%s%s%s\n\n", name, c->options ? " [OPTION]…" : "", c->commands ? " COMMAND" : "", c->operands[0] ? " " : "", c->operands);
   wrapped(out, c->description ? c->description : c->summary, 0, 0, WIDTH);
   if (c->commands) {
     fputs("\nCommands:\n", out);

@@ -46,6 +46,9 @@ int main(int argc, char **argv)
       argc--;
       argv++;
     }
+    int status = at->enter ? at->enter(at, &argc, &argv) : 0;
+    if (status)
+      return cli_finish(status);
   }
   return cli_finish(at->run(at, argc, argv));
 }

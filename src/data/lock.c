@@ -21,7 +21,7 @@ enum { WAIT_SECONDS = 3, LARGEST_TABLE = 16 << 20, LARGEST_CLAIM = 64 * 1024, HO
 
 static int wait_a_little(const repo *r, double start, const char *path, const char *holder)
 {
-  if (clock_seconds() - start > WAIT_SECONDS)
+  if (clock_seconds() - start > WAIT_SECONDS && !r->hooks.wait_for_lock)
     return error_set(OPIS_EBUSY, "%s: another opis or DVC (process %s) is at work in this repository; wait for it to end", path, *holder ? holder : "unknown");
   nanosleep(&(struct timespec){0, 50 * 1000 * 1000}, NULL);
   return repo_check_cancelled(r);

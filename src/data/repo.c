@@ -329,14 +329,17 @@ static int write_in(const char *folder, const char *name, const char *text, bool
 int repo_init(const char *folder, bool no_scm, bool subdir, bool force)
 {
   char root[PATH_MAX], *dvc = NULL, *tmp = NULL, *above = NULL;
-  if (!realpath(folder, root))
-    return error_set_errno("%s", folder);
   if (no_scm && subdir)
     return error_set(OPIS_EINVALID, "--no-scm and --subdir exclude each other");
+  bool made = !file_exists(folder);
+  int code = made ? file_make_folders(folder, 0777) : 0;
+  if (code < 0)
+    return code;
+  if (!realpath(folder, root))
+    return error_set_errno("%s", folder);
   if (asprintf(&dvc, "%s/.dvc", root) < 0 || asprintf(&tmp, "%s/.dvc/tmp", root) < 0)
     return error_nomem();
   above = find_above(root, ".git", false);
-  int code = 0;
   if (!no_scm && !subdir && !has(root, ".git", false))
     code = error_set(OPIS_EINVALID, "%s: no git repository begins here; run 'git init' first, or use --no-scm, or --subdir inside of a larger one", root);
   else if (subdir && !above)
@@ -363,6 +366,8 @@ int repo_init(const char *folder, bool no_scm, bool subdir, bool force)
       repo_close(r);
     }
   }
+  if (code < 0 && made)
+    rmdir(root);
   free(above);
   free(dvc);
   free(tmp);

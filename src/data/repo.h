@@ -17,6 +17,7 @@ typedef struct repo_hooks {
   void (*warn)(void *user, const char *message);                                             /* something the user should read, no failure */
   int (*cancelled)(void *user);
   void *user;
+  bool wait_for_lock; /* however long, instead of 3 seconds */
 } repo_hooks;
 
 typedef struct git git;

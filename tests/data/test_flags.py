@@ -2,6 +2,8 @@
 import json
 import os
 import shutil
+import subprocess
+import time
 
 import pytest
 
@@ -192,3 +194,43 @@ def test_dvcignore(remote):
     assert remote.ok("list", ".", "-R", "data").splitlines() == ["a", "sub/no"]
     remote.ok("checkout", "-f")
     assert os.path.exists(remote.path / "data/b.tmp")
+
+
+def test_another_folder_to_work_in(sets):
+    sets.write({"x": b"changed"}, "sets/a")
+    (sets.path / "sets/a/x").chmod(0o644)
+    for words in (["--cd", "sets", "status", "--json"], ["--cd=sets", "--wait-for-lock", "status", "--json"]):
+        assert json.loads(sets.ok(*words)) == {"a.dvc": [{"changed outs": {"a": "modified"}}]}
+    assert "needs an argument" in sets.fails("--cd") and "nosuch" in sets.fails("--cd", "nosuch", "status")
+
+
+def test_waiting_for_the_lock(sets):
+    holder = subprocess.Popen(["flock", str(sets.path / ".dvc/tmp/lock"), "sleep", "5"])
+    time.sleep(0.3)
+    try:
+        sets.ok("--wait-for-lock", "status")
+        assert holder.poll() is not None or holder.wait(2) == 0
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_other_names_and_short_help(sets):
+    sets.ok("mv", "other", "moved")
+    sets.ok("rm", "moved.dvc")
+    assert not (sets.path / "moved.dvc").exists()
+    for verb in ("add", "mv", "rm", "remote", "gc"):
+        assert sets.ok(verb, "-h").startswith("Usage: opis data " + verb)
+
+
+def test_init_in_a_folder(repo):
+    repo.ok("init", "--subdir", "new/er")
+    assert (repo.path / "new/er/.dvc/config").exists()
+    repo.fails("init", "another")
+    assert not (repo.path / "another").exists()
+
+
+def test_settings_that_are_not_there(repo):
+    assert repo.ok("config", "core.remote") == "" and repo.ok("config", "nosuch.key") == ""
+    assert "not set" in repo.fails("config", "-u", "core.remote")
+    assert "not set" in repo.fails("cache", "dir", "-u")
