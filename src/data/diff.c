@@ -149,7 +149,7 @@ static int put_seen(side *s, const target *t, const tree *seen, path_kind kind, 
   int code = t->inside ? 0 : put(s, o->path, NULL, 0, id->md5, flags | IS_DIR);
   for (size_t i = 0; i < seen->n && code == 0; i++) {
     const char *path = seen->entries[i].path;
-    if (within(t->inside, o, path, strlen(path)))
+    if (!(seen->entries[i].flags & IS_TAKEN) && within(t->inside, o, path, strlen(path)))
       code = put(s, o->path, path, strlen(path), seen->entries[i].md5, flags);
   }
   return code;
@@ -188,6 +188,37 @@ static int ask_all(comparing *c, const output *o)
   if (code == 0 && o->oid.dir)
     code = objects_each(output_store(c->r, o), &o->oid, ask_file, &(asking){c, o});
   return code == OPIS_ENOTFOUND ? 0 : code;
+}
+
+/* ---- a folder that changed: what is in it on both sides is looked at only in the cache, too; lists of a million files would be long ---- */
+
+typedef struct sparing {
+  comparing *c;
+  const output *before;
+  tree *seen;
+} sparing;
+
+static int put_changed(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  sparing *s = user;
+  const output *o = s->before;
+  char *whole = strndup(path, n);
+  if (!whole)
+    return error_nomem();
+  tree_entry *e = tree_find(s->seen, whole);
+  free(whole);
+  if (!e || memcmp(e->md5, md5, MD5_SIZE) != 0)
+    return put(&s->c->old_side, o->path, path, n, md5, o->legacy ? IS_LEGACY : 0);
+  e->flags |= IS_TAKEN;
+  return ask_one(s->c, o, path, n, md5, false);
+}
+
+static int put_before(comparing *c, const output *before, tree *seen)
+{
+  int code = put(&c->old_side, before->path, NULL, 0, before->oid.md5, IS_DIR | (before->legacy ? IS_LEGACY : 0));
+  if (code == 0)
+    code = objects_each(output_store(c->r, before), &before->oid, put_changed, &(sparing){c, before, seen});
+  return code == OPIS_ENOTFOUND ? names_add(&c->old_side.unknown, before->path) : code;
 }
 
 static bool skipped(comparing *c, const output *o)
@@ -231,6 +262,11 @@ static int fill(comparing *c, const targets *before, const targets *now)
     if (code == 0 && known && twin && !skipped(c, twin->out) && twin->out->hashed && twin->out->legacy == o->legacy && oid_same(&twin->out->oid, &id)) {
       done[twin - before->items] = true;
       code = c->work_tree ? ask_all(c, twin->out) : 0;
+    } else if (code == 0 && c->work_tree && kind == PATH_FOLDER && twin && !skipped(c, twin->out) && twin->out->hashed && twin->out->oid.dir && twin->out->legacy == o->legacy) {
+      done[twin - before->items] = true;
+      code = put_before(c, twin->out, &seen);
+      if (code == 0)
+        code = put_seen(&c->new_side, t, &seen, kind, &id);
     } else if (code == 0 && !c->work_tree)
       code = put_recorded(&c->new_side, c->r, t);
     else if (code == 0 && known)
