@@ -180,9 +180,10 @@ def main():
     time.sleep(61)  # put_away says why; and no file is so young that an index must not believe it
     print(f"{options.files} files of {options.size} bytes, cache.type {options.type}, {os.cpu_count()} processors; " + ", ".join(f"{k} {v[0]:.2f} s ({v[1]:.2f})" for k, v in measured.items()), flush=True)
     print("| | opis | processors | MB | DVC | processors | MB | times | of the processors | yardstick | | processors | times the yardstick | of the processors |\n|" + "---|" * 14, flush=True)
-    for row in (r.replace("+", ", ") for r in options.rows.split(",")):
+    order = list(sides.items())
+    for i, row in enumerate(r.replace("+", ", ") for r in options.rows.split(",")):
         result = {}
-        for name, side in sides.items():
+        for name, side in reversed(order) if i % 2 else order:  # who is second finds the disk busier or the machine warmer
             prepare(row, side)
             side.warm()
             time.sleep(1.1)
