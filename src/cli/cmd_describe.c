@@ -159,6 +159,9 @@ static bool is_one_picture(const settings *s, const cli_args *a)
     strcmp(a->operands[0], "-") != 0;
 }
 
+/* The program ends with the model open: the system takes all of it back at once, where freeing would go piece by piece and wait for the threads. */
+static opis_model *volatile at_end;
+
 static int describe(const cli_command *self, const char *name, settings *s, const cli_args *a)
 {
   describe_inputs_options in = {a->operands, a->n_operands, s->recursive, s->files_from, s->nul, s->shard, s->shards};
@@ -197,7 +200,7 @@ static int describe(const cli_command *self, const char *name, settings *s, cons
   describe_dump_free(r.dump);
   describe_ahead_free(r.ahead);
   pathset_free(&done);
-  opis_model_free(model);
+  at_end = model;
   return status;
 }
 

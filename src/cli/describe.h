@@ -79,6 +79,7 @@ void describe_load(describe_loaded *l, const char *path, const opis_image_option
 /* Begins to load a picture on a thread of its own; NULL where that is not to be. *path and *options are borrowed until free. */
 typedef struct describe_ahead describe_ahead;
 describe_ahead *describe_ahead_start(const char *path, const opis_image_options *options);
+bool describe_ahead_is_ready(const describe_ahead *a); /* whether taking it will not wait; NULL is allowed */
 /* What became of it, when it is ready: to be had once, and only for its own path; otherwise false. */
 bool describe_ahead_take(describe_ahead *a, describe_loaded *l, const char *path);
 void describe_ahead_free(describe_ahead *a); /* NULL is allowed */
@@ -93,8 +94,8 @@ typedef struct describe_run {
   describe_inputs *inputs;
   describe_output *output;
   describe_dump *dump;   /* NULL: none */
-  describe_ahead *ahead; /* NULL: none */
-  int jobs;              /* threads that read and decode */
+  describe_ahead *ahead; /* NULL: none; else of the only input */
+  int jobs;              /* threads that read and decode; 1 with `ahead` */
   uint64_t total;        /* for the progress line; 0: unknown */
   /* what happened */
   uint64_t done, failed, skipped, left_alone;

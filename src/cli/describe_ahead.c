@@ -2,9 +2,11 @@
 #include "cli/describe.h"
 
 #include "util/clock.h"
+#include "util/cpus.h"
 #include "util/error.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +15,9 @@ struct describe_ahead {
   const char *path;
   const opis_image_options *options;
   pthread_t thread;
-  bool joined;
+  bool elsewhere, joined;
+  cpu_set_t own;
+  atomic_bool ready;
   describe_loaded loaded;
 };
 
@@ -31,7 +35,10 @@ void describe_load(describe_loaded *l, const char *path, const opis_image_option
 static void *load(void *user)
 {
   describe_ahead *a = user;
+  if (a->elsewhere)
+    cpus_anywhere(&a->own);
   describe_load(&a->loaded, a->path, a->options);
+  a->ready = true;
   return NULL;
 }
 
@@ -46,7 +53,12 @@ describe_ahead *describe_ahead_start(const char *path, const opis_image_options 
     return NULL;
   a->path = path;
   a->options = options;
-  if (pthread_create(&a->thread, NULL, load, a) != 0) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  a->elsewhere = cpus_elsewhere(&attributes, &a->own);
+  int failed = pthread_create(&a->thread, &attributes, load, a);
+  pthread_attr_destroy(&attributes);
+  if (failed) {
     free(a);
     return NULL;
   }
@@ -58,6 +70,11 @@ static void join(describe_ahead *a)
   if (!a->joined)
     pthread_join(a->thread, NULL);
   a->joined = true;
+}
+
+bool describe_ahead_is_ready(const describe_ahead *a)
+{
+  return a && a->ready;
 }
 
 bool describe_ahead_take(describe_ahead *a, describe_loaded *l, const char *path)

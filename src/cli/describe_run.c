@@ -281,6 +281,24 @@ static bool stop_readers(state *t, pthread_t *threads, int n)
   return true;
 }
 
+/* Starts the threads that read; none where the only picture was read ahead, and nothing is left that could wait. */
+static int start_readers(state *t, pthread_t *threads, int *started)
+{
+  const describe_run *r = t->r;
+  t->readers = r->jobs;
+  *started = 0;
+  if (describe_ahead_is_ready(r->ahead)) {
+    reader(t);
+    return 0;
+  }
+  while (*started < r->jobs && pthread_create(&threads[*started], NULL, reader, t) == 0)
+    ++*started;
+  pthread_mutex_lock(&t->lock);
+  t->readers -= r->jobs - *started;
+  pthread_mutex_unlock(&t->lock);
+  return *started ? 0 : error_set(OPIS_ENOMEM, "cannot start a thread");
+}
+
 static void on_wake(int number)
 {
   (void)number;
@@ -292,7 +310,7 @@ int describe_run_all(describe_run *r)
   pthread_t *threads = calloc((size_t)r->jobs, sizeof *threads);
   pthread_condattr_t monotonic;
   struct sigaction wake = {.sa_handler = on_wake};
-  int started = 0, code = 0;
+  int started, code;
   if (!t || !threads) {
     free(t);
     free(threads);
@@ -308,14 +326,7 @@ int describe_run_all(describe_run *r)
   pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
   pthread_cond_init(&t->ready, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  t->readers = r->jobs;
-  while (started < r->jobs && pthread_create(&threads[started], NULL, reader, t) == 0)
-    started++;
-  pthread_mutex_lock(&t->lock);
-  t->readers -= r->jobs - started;
-  pthread_mutex_unlock(&t->lock);
-  if (started == 0)
-    code = error_set(OPIS_ENOMEM, "cannot start a thread");
+  code = start_readers(t, threads, &started);
   cli_progress *progress = cli_progress_new("describe", r->total, false);
   if (code == 0)
     code = describe_all(t, progress);

@@ -1,6 +1,5 @@
 #include "util/cpus.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,4 +78,19 @@ int cpus_available(void)
   if (quota > 0 && quota < n)
     n = quota;
   return n > 0 ? n : 1;
+}
+
+bool cpus_elsewhere(pthread_attr_t *attributes, cpu_set_t *own)
+{
+  const int here = sched_getcpu();
+  if (here < 0 || here >= CPU_SETSIZE || pthread_getaffinity_np(pthread_self(), sizeof *own, own) != 0)
+    return false;
+  cpu_set_t others = *own;
+  CPU_CLR((size_t)here, &others);
+  return CPU_COUNT(&others) > 0 && pthread_attr_setaffinity_np(attributes, sizeof others, &others) == 0;
+}
+
+void cpus_anywhere(const cpu_set_t *own)
+{
+  pthread_setaffinity_np(pthread_self(), sizeof *own, own);
 }
