@@ -3,6 +3,7 @@
 
 #include "util/cpus.h"
 #include "util/error.h"
+#include "util/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -196,9 +197,9 @@ int session_reserve(float **buffer, size_t *have, size_t n)
 {
   if (n <= *have)
     return 0;
-  float *larger = NULL;
-  if (posix_memalign((void **)&larger, 64, n * sizeof *larger) != 0)
-    return error_nomem();
+  float *larger = memory_large(n * sizeof *larger);
+  if (!larger)
+    return OPIS_ENOMEM;
   free(*buffer);
   *buffer = larger;
   *have = n;

@@ -1,12 +1,14 @@
 #include "util/arena.h"
 
 #include "util/error.h"
+#include "util/memory.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SIZE = 256 * 1024 };
+enum { BLOCK_SIZE = 256 * 1024, PAGE_ROOM = MEMORY_PAGE - ARENA_ALIGN };
 
 struct arena_block {
   arena_block *next;
@@ -26,6 +28,18 @@ static arena_block *block_new(size_t size)
   return b;
 }
 
+/* A block as large as a large page, for an arena that holds much. */
+static arena_block *block_page(void)
+{
+  void *whole;
+  arena_block *b = memory_page(&whole);
+  if (!b)
+    return NULL;
+  b->size = PAGE_ROOM;
+  b->whole = whole;
+  return b;
+}
+
 void *arena_alloc(arena *a, size_t size)
 {
   if (size > SIZE_MAX / 2) {
@@ -37,12 +51,13 @@ void *arena_alloc(arena *a, size_t size)
     rounded = ARENA_ALIGN;
   arena_block *b = a->blocks;
   if (!b || b->size - b->used < rounded) {
-    b = block_new(rounded > BLOCK_SIZE / 4 ? rounded : BLOCK_SIZE);
+    const bool alone = rounded > (b ? PAGE_ROOM : BLOCK_SIZE) / 4; /* a large one goes behind the block in use, which stays in use */
+    b = alone ? block_new(rounded) : b ? block_page() : block_new(BLOCK_SIZE);
     if (!b) {
       error_nomem();
       return NULL;
     }
-    if (rounded > BLOCK_SIZE / 4 && a->blocks) { /* a large one goes behind the block in use, which stays in use */
+    if (alone && a->blocks) {
       b->next = a->blocks->next;
       a->blocks->next = b;
     } else {

@@ -2,6 +2,7 @@
 
 #include "../cmocka_all.h"
 #include "util/error.h"
+#include "util/memory.h"
 #include <string.h>
 
 static void aligned_and_apart(void **state)
@@ -47,12 +48,29 @@ static void clears_and_copies(void **state)
   arena_free(&a);
 }
 
+/* What holds much goes on in large pages, cleared like the first block. */
+static void goes_on_in_large_pages(void **state)
+{
+  (void)state;
+  arena a = ARENA_INIT;
+  for (int i = 0; i < 1200; i++) {
+    unsigned char *p = arena_calloc(&a, 5000, 1);
+    assert_non_null(p);
+    for (int j = 0; j < 5000; j++)
+      assert_int_equal(p[j], 0);
+    memset(p, 0xFF, 5000);
+  }
+  assert_int_equal((uintptr_t)a.blocks % MEMORY_PAGE, 0);
+  arena_free(&a);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(aligned_and_apart),
     cmocka_unit_test(refuses_what_overflows),
     cmocka_unit_test(clears_and_copies),
+    cmocka_unit_test(goes_on_in_large_pages),
   };
   return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
 }
