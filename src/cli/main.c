@@ -19,9 +19,12 @@ int main(int argc, char **argv)
   char name[64] = "opis";
   const cli_command *at = &program;
   setlocale(LC_CTYPE, "C.UTF-8");
-  /* Pictures come and go on several threads: their memory goes back to the system at once, instead of staying with each thread. */
+  /* Pictures come and go on several threads: their memory goes back to the system at once, instead of staying with each thread. What is small stays: a heap that shrinks and grows by turns
+   * would take its pages anew each time. */
   mallopt(M_MMAP_THRESHOLD, 256 << 10);
   mallopt(M_ARENA_MAX, 2);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
   argc--;
   argv++;
   while (at->commands) {
