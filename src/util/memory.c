@@ -11,8 +11,12 @@ enum { LINE = 64, LARGE_PAGE = MEMORY_PAGE, WORTH = LARGE_PAGE / 4 };
 
 void *memory_large(size_t size)
 {
+  if (size > SIZE_MAX / 2) {
+    error_nomem();
+    return NULL;
+  }
   const size_t rest = size % LARGE_PAGE;
-  if (rest >= WORTH && size <= SIZE_MAX - LARGE_PAGE)
+  if (rest >= WORTH)
     size += LARGE_PAGE - rest;
   void *p = NULL;
   if (posix_memalign(&p, size < LARGE_PAGE ? LINE : LARGE_PAGE, size) != 0) {
