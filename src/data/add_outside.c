@@ -46,6 +46,8 @@ static int send_away(repo *r, repo *scratch, stage *s, const add_options *a)
     return code;
   }
   code = sync_push_used(scratch, &u, &(sync_options){.remote = a->remote, .jobs = a->jobs}, &pushed, &missing);
+  if (code == 0 && missing.objects.n > 0) /* what is named must be there: nothing else has it */
+    code = error_set(OPIS_EIO, "%zu objects were gone before they could be sent; add it again", missing.objects.n);
   lost_free(&missing);
   return code;
 }
