@@ -129,7 +129,7 @@ void nn_depthwise_forward(
 {
   const int threads = pool_threads(c->threads), groups = (d->C + NN_GROUP - 1) / NN_GROUP;
   depthwise_job j = {.k = c->k, .d = d, .y = y, .OH = OH, .OW = OW, .x = x, .H = H, .W = W, .pad_top = pad_top, .pad_left = pad_left, .whole = groups / threads * threads};
-  const size_t read = nn_places_read(OW, d->k, d->stride), filled = (size_t)(pad_left + W);
+  const size_t read = nn_places_read(OW, d->k, d->stride), filled = (size_t)pad_left + (size_t)W;
   j.row = (read > filled ? read : filled) * NN_GROUP;
   j.bands = OH < threads ? OH : threads;
   j.memory = nn_rows(c, (size_t)threads * (size_t)(d->k + 1) * j.row * sizeof *j.memory);
@@ -146,5 +146,5 @@ void nn_depthwise_forward(
   j.low = p.low;
   j.high = p.high;
   c->work.f32 += 2.0 * OH * OW * d->C * d->k * d->k;
-  pool_for(c->threads, (size_t)(j.whole + (groups - j.whole) * j.bands), 1, run_depthwise, &j);
+  pool_for(c->threads, (size_t)j.whole + (size_t)(groups - j.whole) * (size_t)j.bands, 1, run_depthwise, &j);
 }
