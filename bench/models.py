@@ -58,7 +58,7 @@ def blip_base(folder):
     import torch
     import transformers as t
     torch.manual_seed(0)
-    model = t.BlipForConditionalGeneration(t.BlipConfig()).eval()
+    model = t.BlipForConditionalGeneration(t.BlipConfig(text_config=dict(num_attention_heads=12))).eval()  # as the released model; the class's own default is 8
     larger(model, ["word_embeddings", "predictions"])
     model.save_pretrained(folder)
     t.BlipImageProcessor().save_pretrained(folder)
@@ -126,6 +126,8 @@ def parts(name, folder):
         vision, made, pre = m.vision_model, bert(m), False
         facts = dict(size=384, start=30522, end=102)
     layers, words, places, first_norm, last_norm, head = made
+    text = m.decoder.config if name == "vit-gpt2" else m.text_decoder.config
+    assert text.num_attention_heads == 12 and text.hidden_size == 768, text
     heads, size, B, L = 12, 64, SEARCH[name]["num_beams"], SEARCH[name]["max_length"]
     facts.update(layers=len(layers), heads=heads, head_size=size, vocab=words.weight.shape[0], **SEARCH[name])
 

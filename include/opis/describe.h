@@ -86,7 +86,8 @@ OPIS_API int opis_describe_memory(opis_description **description, opis_model *mo
  * @return 0, OPIS_EINVALID (options), OPIS_ECANCELLED, OPIS_ETIMEOUT, OPIS_ENOMEM */
 OPIS_API int opis_describe_image(opis_description **description, opis_model *model, const opis_image *image, const opis_options *options);
 
-/** Describes n pictures in one go: faster than one at a time, with the same words.
+/** Describes n pictures in one go: faster than one at a time, with the same words. A small model's threads take pictures of their own, unless partial or settled are asked for; callbacks are called on the
+ * thread that called all the same, and the first failure ends the call.
  * @param[out] descriptions [n], filled with the caller's objects, each freed with opis_description_free(); on an error with none
  * @param model any number of threads may describe with it at the same time
  * @param images [n], only read

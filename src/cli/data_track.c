@@ -198,21 +198,13 @@ static int run_remove(const cli_command *self, int argc, char **argv)
 }
 
 static const cli_example remove_examples[] = {{"opis data remove photos.dvc", "no longer track photos; the data stay where they are"}, {0}};
-const cli_command data_remove_command = {.name = "remove",
-  .operands = "FILE.dvc…",
-  .summary = "stop tracking",
-  .options = remove_options,
-  .examples = remove_examples,
-  .run = run_remove,
-  .operand_completion = CLI_COMPLETE_FILE};
-
-const cli_command data_rm_command = {.name = "rm",
-  .operands = "FILE.dvc…",
-  .summary = "the same as remove",
-  .options = remove_options,
-  .examples = remove_examples,
-  .run = run_remove,
-  .operand_completion = CLI_COMPLETE_FILE};
+#define REMOVE(typed, says)                                                                                                                                                        \
+  {                                                                                                                                                                                \
+    .name = (typed), .operands = "FILE.dvc…", .summary = (says), .options = remove_options, .examples = remove_examples, .run = run_remove,                                        \
+    .operand_completion = CLI_COMPLETE_FILE                                                                                                                                        \
+  }
+const cli_command data_remove_command = REMOVE("remove", "stop tracking");
+const cli_command data_rm_command = REMOVE("rm", "the same as remove");
 
 /* ---- move, unprotect ---- */
 
@@ -243,21 +235,12 @@ static int run_move(const cli_command *self, int argc, char **argv)
 }
 
 static const cli_example move_examples[] = {{"opis data move photos pictures", "photos and photos.dvc become pictures and pictures.dvc"}, {0}};
-const cli_command data_move_command = {.name = "move",
-  .operands = "FROM TO",
-  .summary = "rename tracked data",
-  .options = common_options,
-  .examples = move_examples,
-  .run = run_move,
-  .operand_completion = CLI_COMPLETE_FILE};
-
-const cli_command data_mv_command = {.name = "mv",
-  .operands = "FROM TO",
-  .summary = "the same as move",
-  .options = common_options,
-  .examples = move_examples,
-  .run = run_move,
-  .operand_completion = CLI_COMPLETE_FILE};
+#define MOVE(typed, says)                                                                                                                                                          \
+  {                                                                                                                                                                                \
+    .name = (typed), .operands = "FROM TO", .summary = (says), .options = common_options, .examples = move_examples, .run = run_move, .operand_completion = CLI_COMPLETE_FILE      \
+  }
+const cli_command data_move_command = MOVE("move", "rename tracked data");
+const cli_command data_mv_command = MOVE("mv", "the same as move");
 
 static int run_unprotect(const cli_command *self, int argc, char **argv)
 {

@@ -81,6 +81,14 @@ static void patch_line(float *out, const float *line, int W, int x, int n)
     out[i] = x + i >= 0 && x + i < W ? line[x + i] : 0;
 }
 
+static inline void copy_line(float *to, const float *from, size_t n)
+{
+  if (n == 3) /* the usual one of small kernels: a size that the compiler knows */
+    memcpy(to, from, 3 * sizeof *to);
+  else
+    memcpy(to, from, n * sizeof *to);
+}
+
 static void run_patches(void *user, size_t begin, size_t end, int thread)
 {
   const patches_job *j = user;
@@ -103,12 +111,8 @@ static void run_patches(void *user, size_t begin, size_t end, int thread)
         }
         for (int ox = 0; ox < inside; ox++, to += row)
           patch_line(to, line, j->W, ox * j->stride - j->pad_left, j->kw);
-        if (kw == 3) /* a size that the compiler knows */
-          for (int ox = inside; ox < past; ox++, to += row)
-            memcpy(to, line + (ox * j->stride - j->pad_left), 3 * sizeof *to);
-        else
-          for (int ox = inside; ox < past; ox++, to += row)
-            memcpy(to, line + (ox * j->stride - j->pad_left), kw * sizeof *to);
+        for (int ox = inside; ox < past; ox++, to += row)
+          copy_line(to, line + (ox * j->stride - j->pad_left), kw);
         for (int ox = past > inside ? past : inside; ox < j->OW; ox++, to += row)
           patch_line(to, line, j->W, ox * j->stride - j->pad_left, j->kw);
       }

@@ -80,14 +80,20 @@ int cpus_available(void)
   return n > 0 ? n : 1;
 }
 
+bool cpus_without(cpu_set_t *others, const cpu_set_t *own, int one)
+{
+  if (one < 0 || one >= CPU_SETSIZE)
+    return false;
+  *others = *own;
+  CPU_CLR((size_t)one, others);
+  return CPU_COUNT(others) > 0;
+}
+
 bool cpus_elsewhere(pthread_attr_t *attributes, cpu_set_t *own)
 {
-  const int here = sched_getcpu();
-  if (here < 0 || here >= CPU_SETSIZE || pthread_getaffinity_np(pthread_self(), sizeof *own, own) != 0)
-    return false;
-  cpu_set_t others = *own;
-  CPU_CLR((size_t)here, &others);
-  return CPU_COUNT(&others) > 0 && pthread_attr_setaffinity_np(attributes, sizeof others, &others) == 0;
+  cpu_set_t others;
+  return pthread_getaffinity_np(pthread_self(), sizeof *own, own) == 0 && cpus_without(&others, own, sched_getcpu()) &&
+    pthread_attr_setaffinity_np(attributes, sizeof others, &others) == 0;
 }
 
 void cpus_anywhere(const cpu_set_t *own)

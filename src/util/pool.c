@@ -1,6 +1,7 @@
 #include "util/pool.h"
 
 #include "util/clock.h"
+#include "util/cpus.h"
 #include "util/error.h"
 
 #include <pthread.h>
@@ -99,7 +100,7 @@ static void sleep_until_woken(member *w, uint64_t seen)
     atomic_fetch_sub(&p->sleepers, 1);
   w->asleep = false;
   if (w->placed)
-    pthread_setaffinity_np(pthread_self(), sizeof w->own, &w->own);
+    cpus_anywhere(&w->own);
   w->placed = false;
   pthread_mutex_unlock(&p->lock);
 }
@@ -110,16 +111,14 @@ static void step_aside(member *w)
   enum { OFTEN_MS = 20 };
   cpu_set_t own, others;
   const int here = sched_getcpu();
-  if (here < 0 || here >= CPU_SETSIZE || here != atomic_load_explicit(&w->p->caller_at, memory_order_relaxed))
+  if (here < 0 || here != atomic_load_explicit(&w->p->caller_at, memory_order_relaxed))
     return;
   const double now = clock_seconds();
   if (now - w->moved < OFTEN_MS * 1e-3 || pthread_getaffinity_np(pthread_self(), sizeof own, &own) != 0)
     return;
   w->moved = now;
-  others = own;
-  CPU_CLR((size_t)here, &others);
-  if (CPU_COUNT(&others) > 0 && pthread_setaffinity_np(pthread_self(), sizeof others, &others) == 0)
-    pthread_setaffinity_np(pthread_self(), sizeof own, &own);
+  if (cpus_without(&others, &own, here) && pthread_setaffinity_np(pthread_self(), sizeof others, &others) == 0)
+    cpus_anywhere(&own);
 }
 
 static void *worker(void *argument)
@@ -163,11 +162,8 @@ static void wake_sleepers(pool *p)
   for (member *w = p->workers; w < p->workers + p->threads - 1; w++) {
     if (!w->asleep)
       continue;
-    cpu_set_t others = w->own;
-    if (w->knows_own && here >= 0 && here < CPU_SETSIZE && CPU_ISSET((size_t)here, &others)) {
-      CPU_CLR((size_t)here, &others);
-      w->placed = CPU_COUNT(&others) > 0 && pthread_setaffinity_np(w->id, sizeof others, &others) == 0;
-    }
+    cpu_set_t others;
+    w->placed = w->knows_own && cpus_without(&others, &w->own, here) && pthread_setaffinity_np(w->id, sizeof others, &others) == 0;
     w->asleep = false;
     atomic_fetch_sub(&p->sleepers, 1);
   }
