@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
   float *pixels = malloc(sizeof(float) * 3 * 24 * 24);
   if (pixels && preprocess_read(&p, NULL, "ViT", 24, 24) == 0)
-    preprocess_run(&p, pixels, image);
+    preprocess_run(NULL, &p, pixels, image);
   free(pixels);
   opis_image_free(image);
   return 0;

@@ -152,7 +152,7 @@ static int blurriness(double *score, const work *w, int width, int height, bool 
   small_width += small_width == 0;
   small_height += small_height == 0;
   uint8_t small[64 * 64 * 3], grey[64 * 64];
-  int channels = is_grey ? 1 : 3, e = image_resize(small, small_width, small_height, is_grey ? w->grey : w->rgb, width, height, channels, IMAGE_BICUBIC);
+  int channels = is_grey ? 1 : 3, e = image_resize(NULL, small, small_width, small_height, is_grey ? w->grey : w->rgb, width, height, channels, IMAGE_BICUBIC);
   if (e < 0)
     return e;
   for (int i = 0; i < small_width * small_height; i++) {
@@ -273,7 +273,7 @@ static int score(check_facts *f, work *w)
   int e = blurriness(&f->blurry, w, f->width, f->height, f->mode == CHECK_L);
   uint8_t small[32 * 32];
   if (e == 0)
-    e = image_resize(small, 32, 32, w->grey, f->width, f->height, 1, IMAGE_LANCZOS);
+    e = image_resize(NULL, small, 32, 32, w->grey, f->width, f->height, 1, IMAGE_LANCZOS);
   if (e == 0)
     f->phash = check_phash(small);
   return e;

@@ -19,10 +19,18 @@ static void run_prepare(void *user, size_t begin, size_t end, int thread)
   prepare_job *j = user;
   (void)thread;
   for (size_t i = begin; i < end; i++) {
-    int code = preprocess_run(j->p, j->pixels + i * j->each, j->images[i]);
+    int code = preprocess_run(NULL, j->p, j->pixels + i * j->each, j->images[i]);
     if (code < 0)
       j->code = code;
   }
+}
+
+/* Each thread takes whole pictures. */
+static int prepare_all(const opis_model *m, float *pixels, size_t each, const opis_image *const *images, size_t n)
+{
+  prepare_job j = {&m->preprocess, pixels, each, images, 0};
+  pool_for(m->threads, n, 1, run_prepare, &j);
+  return j.code < 0 ? error_set(j.code, "a picture could not be prepared") : 0;
 }
 
 int engine_encode(session *s, const opis_model *m, const opis_image *const *images, size_t n, encoded_size *size, arch_check check)
@@ -30,7 +38,7 @@ int engine_encode(session *s, const opis_model *m, const opis_image *const *imag
   const vision *v = &m->captioner.vision;
   preprocess_result_size(&m->preprocess, images[0]->width, images[0]->height, &size->width, &size->height);
   if (size->width <= 0 || size->height <= 0)
-    return preprocess_run(&m->preprocess, NULL, images[0]); /* says why */
+    return preprocess_run(NULL, &m->preprocess, NULL, images[0]); /* says why */
   int code = v->grid(v, size->height, size->width, &size->rows, &size->columns);
   if (code < 0)
     return code;
@@ -41,13 +49,9 @@ int engine_encode(session *s, const opis_model *m, const opis_image *const *imag
     code = session_reserve(&s->encoded, &s->n_encoded, n * states);
   if (code < 0)
     return code;
-  prepare_job j = {&m->preprocess, s->pixels, each, images, 0};
-  if (n == 1)
-    run_prepare(&j, 0, 1, 0); /* on this thread, so that an error's words are here */
-  else
-    pool_for(m->threads, n, 1, run_prepare, &j);
-  if (j.code < 0)
-    return n == 1 ? j.code : error_set(j.code, "a picture could not be prepared");
+  code = n == 1 ? preprocess_run(m->threads, &m->preprocess, s->pixels, images[0]) : prepare_all(m, s->pixels, each, images, n);
+  if (code < 0)
+    return code;
   return v->forward(v, s->nn, s->encoded, s->pixels, n, size->height, size->width, check);
 }
 

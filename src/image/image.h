@@ -2,6 +2,8 @@
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
+#include "util/pool.h"
+
 #include <opis/image.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,7 +55,7 @@ int image_orient(opis_image *image, int orientation);
 typedef enum image_filter { IMAGE_NEAREST = 0, IMAGE_LANCZOS = 1, IMAGE_BILINEAR = 2, IMAGE_BICUBIC = 3, IMAGE_BOX = 4, IMAGE_HAMMING = 5 } image_filter; /* Pillow's numbers */
 
 /* Resizes u8 pixels [height, width, channels] (channels 1 to 4) to [out_height, out_width, channels], bit for bit as Pillow 13's Image.resize without a box: tall pictures
- * differ from what older ones gave in the last bits (resize.c tells why). out is the caller's. */
-int image_resize(uint8_t *out, int out_width, int out_height, const uint8_t *pixels, int width, int height, int channels, image_filter filter);
+ * differ from what older ones gave in the last bits (resize.c tells why). out is the caller's. The threads (NULL: the caller's own) divide the rows. */
+int image_resize(pool *threads, uint8_t *out, int out_width, int out_height, const uint8_t *pixels, int width, int height, int channels, image_filter filter);
 
 #endif

@@ -230,8 +230,43 @@ static int crop_offset(int size, int crop)
   return pad - (top + pad > 0 ? top + pad : 0);
 }
 
-int preprocess_run(const preprocess *p, float *pixels, const opis_image *image)
+typedef struct lookup {
+  const float (*table)[256];
+  float *pixels; /* [3, out_height, out_width] */
+  const uint8_t *rgb;
+  int width, height, out_width, out_height, top, left; /* where the picture's first row and column come to lie */
+} lookup;
+
+/* A row of the three planes. What the picture does not cover is black. */
+static void lookup_row(const lookup *j, size_t y)
 {
+  const int from = j->left > 0 ? j->left : 0, right = j->left + j->width, to = right < j->out_width ? right : j->out_width;
+  const bool inside = (int)y >= j->top && (int)y < j->top + j->height;
+  for (int c = 0; c < 3; c++) {
+    float *out = j->pixels + ((size_t)c * (size_t)j->out_height + y) * (size_t)j->out_width;
+    int x = 0;
+    if (inside) {
+      for (; x < from; x++)
+        out[x] = j->table[c][0];
+      const uint8_t *in = j->rgb + ((size_t)((int)y - j->top) * (size_t)j->width + (size_t)(x - j->left)) * 3 + c;
+      for (; x < to; x++, in += 3)
+        out[x] = j->table[c][*in];
+    }
+    for (; x < j->out_width; x++)
+      out[x] = j->table[c][0];
+  }
+}
+
+static void run_lookup(void *user, size_t begin, size_t end, int thread)
+{
+  (void)thread;
+  for (size_t y = begin; y < end; y++)
+    lookup_row(user, y);
+}
+
+int preprocess_run(pool *threads, const preprocess *p, float *pixels, const opis_image *image)
+{
+  enum { ROWS = 16 };
   int width, height, out_width, out_height;
   float table[3][256];
   int code = resized(p, image->width, image->height, &width, &height);
@@ -243,20 +278,19 @@ int preprocess_run(const preprocess *p, float *pixels, const opis_image *image)
     small = malloc((size_t)width * (size_t)height * 3);
     if (!small)
       return error_nomem();
-    code = image_resize(small, width, height, image->rgb, image->width, image->height, 3, p->filter);
+    code = image_resize(threads, small, width, height, image->rgb, image->width, image->height, 3, p->filter);
     rgb = small;
   }
-  preprocess_result_size(p, image->width, image->height, &out_width, &out_height);
-  int top = p->center_crop ? crop_offset(height, out_height) : 0, left = p->center_crop ? crop_offset(width, out_width) : 0;
-  make_table(table, p);
-  if (code == 0)
-    for (int c = 0; c < 3; c++)
-      for (int y = 0; y < out_height; y++)
-        for (int x = 0; x < out_width; x++) {
-          int sy = y - top, sx = x - left;
-          bool inside = sy >= 0 && sy < height && sx >= 0 && sx < width;
-          *pixels++ = table[c][inside ? rgb[((size_t)sy * (size_t)width + (size_t)sx) * 3 + (size_t)c] : 0];
-        }
+  if (code == 0) {
+    preprocess_result_size(p, image->width, image->height, &out_width, &out_height);
+    make_table(table, p);
+    lookup j = {table, pixels, rgb, width, height, out_width, out_height, 0, 0};
+    if (p->center_crop) {
+      j.top = crop_offset(height, out_height);
+      j.left = crop_offset(width, out_width);
+    }
+    pool_for(threads, (size_t)out_height, ROWS, run_lookup, &j);
+  }
   free(small);
   return code;
 }

@@ -25,7 +25,7 @@ int preprocess_read(preprocess *p, const json_t *config, const char *usual, int 
 /* The size of the result for a picture: what pixel_values' height and width will be. */
 void preprocess_result_size(const preprocess *p, int width, int height, int *out_width, int *out_height);
 
-/* pixels [3, height, width] of the size that preprocess_result_size tells; the caller's. */
-int preprocess_run(const preprocess *p, float *pixels, const opis_image *image);
+/* pixels [3, height, width] of the size that preprocess_result_size tells; the caller's. The threads (NULL: the caller's own) divide the rows. */
+int preprocess_run(pool *threads, const preprocess *p, float *pixels, const opis_image *image);
 
 #endif

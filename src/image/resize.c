@@ -116,24 +116,61 @@ static int axis_new(axis *a, int in, int out, image_filter filter)
 
 /* ---- passes ---- */
 
-static void horizontal(uint8_t *out, int out_width, const uint8_t *in, int width, int height, int channels, const axis *a)
+/* One pass over a picture, whose rows the threads divide among themselves. */
+typedef struct pass {
+  resize_rows rows;
+  const axis *a;
+  uint8_t *out;
+  const uint8_t *in;
+  int width, height, channels; /* of `in` */
+  int out_width;               /* across */
+  int first_row;               /* down: the row of the picture that `in` begins with */
+  int32_t *sums;               /* down: [threads, width * channels] */
+} pass;
+
+static void run_horizontal(void *user, size_t begin, size_t end, int thread)
 {
-  resize_across *across = resize_rows_choose().across;
-  for (int y = 0; y < height; y += RESIZE_TOGETHER)
-    across(out + (size_t)y * (size_t)out_width * (size_t)channels, out_width, in + (size_t)y * (size_t)width * (size_t)channels, width,
-      height - y < RESIZE_TOGETHER ? height - y : RESIZE_TOGETHER, channels, a->bounds, a->k, a->ksize);
+  const pass *j = user;
+  (void)thread;
+  const size_t row = (size_t)j->width * (size_t)j->channels, out_row = (size_t)j->out_width * (size_t)j->channels;
+  for (size_t y = begin * RESIZE_TOGETHER; y < end * RESIZE_TOGETHER && y < (size_t)j->height; y += RESIZE_TOGETHER) {
+    const int left = j->height - (int)y;
+    j->rows.across(j->out + y * out_row, j->out_width, j->in + y * row, j->width, left < RESIZE_TOGETHER ? left : RESIZE_TOGETHER, j->channels, j->a->bounds, j->a->k, j->a->ksize);
+  }
 }
 
-static int vertical(uint8_t *out, int out_height, const uint8_t *in, int width, int channels, const axis *a, int first_row)
+static void run_vertical(void *user, size_t begin, size_t end, int thread)
 {
-  resize_down *down = resize_rows_choose().down;
+  const pass *j = user;
+  const size_t row = (size_t)j->width * (size_t)j->channels;
+  for (size_t y = begin; y < end; y++)
+    j->rows.down(j->out + y * row, j->sums + (size_t)thread * row, j->in + (size_t)(j->a->bounds[2 * y] - j->first_row) * row, row, j->a->bounds[2 * y + 1],
+      j->a->k + y * (size_t)j->a->ksize);
+}
+
+/* A piece is at least this many bytes of what is read: some ten microseconds' work. */
+enum { PIECE = 64 << 10 };
+
+static size_t grain(size_t bytes_an_item)
+{
+  return PIECE / (bytes_an_item + 1) + 1;
+}
+
+static void horizontal(pool *threads, uint8_t *out, int out_width, const uint8_t *in, int width, int height, int channels, const axis *a)
+{
+  pass j = {.rows = resize_rows_choose(), .a = a, .out = out, .in = in, .width = width, .height = height, .channels = channels, .out_width = out_width};
+  pool_for(threads, ((size_t)height + RESIZE_TOGETHER - 1) / RESIZE_TOGETHER, grain((size_t)RESIZE_TOGETHER * (size_t)width * (size_t)channels), run_horizontal, &j);
+}
+
+static int vertical(pool *threads, uint8_t *out, int out_height, const uint8_t *in, int width, int channels, const axis *a, int first_row)
+{
   size_t row = (size_t)width * (size_t)channels;
-  int32_t *sums = malloc(row * sizeof *sums);
-  if (!sums)
+  pass j = {.rows = resize_rows_choose(), .a = a, .out = out, .in = in, .width = width, .channels = channels, .first_row = first_row};
+  j.sums = malloc((size_t)pool_threads(threads) * row * sizeof *j.sums);
+  if (!j.sums)
     return error_nomem();
-  for (int y = 0; y < out_height; y++, out += row)
-    down(out, sums, in + (size_t)(a->bounds[2 * y] - first_row) * row, row, a->bounds[2 * y + 1], a->k + (size_t)y * (size_t)a->ksize);
-  free(sums);
+  pool_for(threads, (size_t)out_height, grain((size_t)a->ksize * row), run_vertical, &j);
+  free(j.sums);
   return 0;
 }
 
@@ -158,7 +195,7 @@ static int nearest(uint8_t *out, int out_width, int out_height, const uint8_t *i
 }
 
 /* An axis without coefficients is one whose size stays. */
-static int across_then_down(uint8_t *out, int out_width, int out_height, const uint8_t *in, int width, int height, int channels, const axis *h, const axis *v)
+static int across_then_down(pool *threads, uint8_t *out, int out_width, int out_height, const uint8_t *in, int width, int height, int channels, const axis *h, const axis *v)
 {
   int first = 0, last = height;
   if (v->k) { /* only the rows that the second pass will read */
@@ -167,35 +204,35 @@ static int across_then_down(uint8_t *out, int out_width, int out_height, const u
   }
   in += (size_t)first * (size_t)width * (size_t)channels;
   if (!h->k)
-    return vertical(out, out_height, in, width, channels, v, first);
+    return vertical(threads, out, out_height, in, width, channels, v, first);
   if (!v->k) {
-    horizontal(out, out_width, in, width, height, channels, h);
+    horizontal(threads, out, out_width, in, width, height, channels, h);
     return 0;
   }
   uint8_t *between = malloc((size_t)out_width * (size_t)(last - first) * (size_t)channels);
   if (!between)
     return error_nomem();
-  horizontal(between, out_width, in, width, last - first, channels, h);
-  int code = vertical(out, out_height, between, out_width, channels, v, first);
+  horizontal(threads, between, out_width, in, width, last - first, channels, h);
+  int code = vertical(threads, out, out_height, between, out_width, channels, v, first);
   free(between);
   return code;
 }
 
-static int down_then_across(uint8_t *out, int out_width, int out_height, const uint8_t *in, int width, int channels, const axis *h, const axis *v)
+static int down_then_across(pool *threads, uint8_t *out, int out_width, int out_height, const uint8_t *in, int width, int channels, const axis *h, const axis *v)
 {
   if (!h->k)
-    return vertical(out, out_height, in, width, channels, v, 0);
+    return vertical(threads, out, out_height, in, width, channels, v, 0);
   uint8_t *between = malloc((size_t)width * (size_t)out_height * (size_t)channels);
   if (!between)
     return error_nomem();
-  int code = vertical(between, out_height, in, width, channels, v, 0);
+  int code = vertical(threads, between, out_height, in, width, channels, v, 0);
   if (code == 0)
-    horizontal(out, out_width, between, width, out_height, channels, h);
+    horizontal(threads, out, out_width, between, width, out_height, channels, h);
   free(between);
   return code;
 }
 
-int image_resize(uint8_t *out, int out_width, int out_height, const uint8_t *pixels, int width, int height, int channels, image_filter filter)
+int image_resize(pool *threads, uint8_t *out, int out_width, int out_height, const uint8_t *pixels, int width, int height, int channels, image_filter filter)
 {
   size_t c = (size_t)channels;
   if (out_width <= 0 || out_height <= 0 || width <= 0 || height <= 0 || channels < 1 || channels > 4 || filter < IMAGE_NEAREST || filter > IMAGE_HAMMING)
@@ -214,8 +251,8 @@ int image_resize(uint8_t *out, int out_width, int out_height, const uint8_t *pix
   if (code == 0 && high)
     code = axis_new(&v, height, out_height, filter);
   if (code == 0)
-    code = vertical_first ? down_then_across(out, out_width, out_height, pixels, width, channels, &h, &v)
-                          : across_then_down(out, out_width, out_height, pixels, width, height, channels, &h, &v);
+    code = vertical_first ? down_then_across(threads, out, out_width, out_height, pixels, width, channels, &h, &v)
+                          : across_then_down(threads, out, out_width, out_height, pixels, width, height, channels, &h, &v);
   axis_free(&h);
   axis_free(&v);
   return code;

@@ -86,7 +86,7 @@ int image_thumbnail(strbuf *b, const char *path, int longest)
   unsigned char *jpeg = NULL;
   unsigned long size = 0;
   uint8_t *small = malloc((size_t)w * (size_t)h * 3);
-  e = small ? image_resize(small, w, h, image->rgb, image->width, image->height, 3, IMAGE_BILINEAR) : error_nomem();
+  e = small ? image_resize(NULL, small, w, h, image->rgb, image->width, image->height, 3, IMAGE_BILINEAR) : error_nomem();
   if (e == 0)
     e = image_encode_jpeg(&jpeg, &size, small, w, h);
   if (e == 0)

@@ -19,7 +19,7 @@ static void answer(int width, int height, int filter, const char *path)
   uint8_t *resized = NULL;
   if (width && height) {
     resized = malloc((size_t)width * (size_t)height * 3);
-    if (!resized || image_resize(resized, width, height, pixels, image->width, image->height, 3, (image_filter)filter) < 0) {
+    if (!resized || image_resize(NULL, resized, width, height, pixels, image->width, image->height, 3, (image_filter)filter) < 0) {
       printf("0 0 %s\n", opis_error_message());
       free(resized);
       opis_image_free(image);
