@@ -13,6 +13,12 @@
 const char *const model_text_files[] = {"config.json", "generation_config.json", "preprocessor_config.json", "tokenizer_config.json", "special_tokens_map.json",
   "added_tokens.json", "tokenizer.json", "vocab.json", "merges.txt", "vocab.txt", "README.md", "LICENSE", NULL};
 
+/* What has to be read yet comes in large pieces and on large pages; without such pages nothing is lost. */
+static void wish_large_pages(const file_map *map)
+{
+  madvise((void *)(uintptr_t)map->data, map->size, MADV_HUGEPAGE);
+}
+
 int model_map_file(model_files *m, const uint8_t **data, size_t *size, const char *path)
 {
   struct model_map *larger = realloc(m->maps, (m->n_maps + 1) * sizeof *larger);
@@ -30,8 +36,7 @@ int model_map_file(model_files *m, const uint8_t **data, size_t *size, const cha
   }
   m->n_maps++;
   if (map->map.data)
-    madvise(
-      (void *)(uintptr_t)map->map.data, map->map.size, MADV_HUGEPAGE); /* what has to be read yet comes in large pieces and on large pages; without such pages nothing is lost */
+    wish_large_pages(&map->map);
   *data = map->map.data;
   *size = map->map.size;
   return 0;
@@ -113,6 +118,7 @@ static int open_embedded(model_files *m)
     return error_nomem();
   m->maps[0].map = (file_map){opis_embedded_model, (size_t)(opis_embedded_model_end - opis_embedded_model)};
   m->n_maps = 1;
+  wish_large_pages(&m->maps[0].map);
   return gguf_file_read(m, m->maps[0].map.data, m->maps[0].map.size, EMBEDDED_NAME);
 }
 
