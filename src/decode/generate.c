@@ -3,6 +3,7 @@
 #include "decode/logits.h"
 #include "util/error.h"
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -288,16 +289,35 @@ static float length_divisor(const search *s, size_t generated)
   return (float)pow((double)generated, s->o.length_penalty);
 }
 
-static int advance_beams(search *s, float *logits)
+typedef struct scoring {
+  const search *s;
+  float *logits;
+  atomic_bool failed;
+} scoring;
+
+static void run_scores(void *user, size_t begin, size_t end, int thread)
 {
-  size_t n = 0, length = s->running[0].n;
-  for (size_t b = 0; b < s->live; b++) {
-    float *x = logits + b * s->vocab;
-    if (logits_log_softmax(x, s->vocab) < 0)
-      return not_numbers();
-    process(s, x, &s->running[b]);
-    logits_top(s->best, &n, s->keep, x, s->vocab, s->running[b].score, (int32_t)b);
+  scoring *j = user;
+  (void)thread;
+  for (size_t b = begin; b < end; b++) {
+    float *x = j->logits + b * j->s->vocab;
+    if (logits_log_softmax(x, j->s->vocab) < 0)
+      j->failed = true;
+    else
+      process(j->s, x, &j->s->running[b]);
   }
+}
+
+static int advance_beams(search *s, float *logits, pool *threads)
+{
+  enum { WORTH = 4096 }; /* logits: some microseconds' work */
+  size_t n = 0, length = s->running[0].n;
+  scoring j = {.s = s, .logits = logits};
+  pool_for(threads, s->live, 1 + (WORTH - 1) / s->vocab, run_scores, &j);
+  if (j.failed)
+    return not_numbers();
+  for (size_t b = 0; b < s->live; b++)
+    logits_top(s->best, &n, s->keep, logits + b * s->vocab, s->vocab, s->running[b].score, (int32_t)b);
   bool full = length + 1 >= s->max_length;
   float divisor = length_divisor(s, length + 1 - s->n_prompt);
   size_t live = 0;
@@ -330,11 +350,11 @@ static int advance_beams(search *s, float *logits)
   return 0;
 }
 
-int search_advance(search *s, float *logits)
+int search_advance(search *s, float *logits, pool *threads)
 {
   if (s->done)
     return error_set(OPIS_EINTERNAL, "search: advanced behind its end");
-  int status = s->beams == 1 ? advance_greedy(s, logits) : advance_beams(s, logits);
+  int status = s->beams == 1 ? advance_greedy(s, logits) : advance_beams(s, logits, threads);
   s->first = false;
   if (status < 0)
     s->done = true;
@@ -415,7 +435,7 @@ int generate(generate_result *results, size_t *n_results, const generate_options
     search_input in = search_feed(s);
     status = model->step(model->user, logits, in.tokens, in.n_tokens, in.source, in.live);
     if (status == 0)
-      status = search_advance(s, logits);
+      status = search_advance(s, logits, NULL);
     if (status == 0 && model->progress) {
       const int32_t *tokens;
       size_t n, settled;

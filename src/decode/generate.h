@@ -4,6 +4,8 @@
 #ifndef DECODE_GENERATE_H
 #define DECODE_GENERATE_H
 
+#include "util/pool.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -61,7 +63,7 @@ typedef struct generate_result {
  *
  *   while (!search_done(s)) {
  *     feed search_feed()'s tokens, reorder the cache by its source, compute logits [live, vocab]
- *     search_advance(s, logits)
+ *     search_advance(s, logits, threads)
  *   }
  */
 typedef struct search search;
@@ -79,8 +81,8 @@ typedef struct search_input {
 int search_new(search **out, const generate_options *options, const int32_t *prompt, size_t n_prompt);
 bool search_done(const search *s);
 search_input search_feed(const search *s); /* valid until the next search_advance */
-/* logits: [live, vocab] of the tokens that come next; overwritten. OPIS_EFORMAT when they are no numbers. */
-int search_advance(search *s, float *logits);
+/* logits: [live, vocab] of the tokens that come next; overwritten. The threads (NULL: the caller's own) divide the beams. OPIS_EFORMAT when they are no numbers. */
+int search_advance(search *s, float *logits, pool *threads);
 /* The best row so far (valid until the next search_advance), and how many of its first tokens no later step can change. */
 void search_best(const search *s, const int32_t **row, size_t *n, size_t *settled);
 /* Results of a search that is done: see generate(). */

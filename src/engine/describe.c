@@ -216,7 +216,7 @@ static int advance(call *c, search *const *searches, size_t n, size_t index, boo
     code = text_states_feed(c->s->nn, c->s->logits, feeds, k);
   float *logits = c->s->logits;
   for (size_t j = 0; j < k && code == 0; logits += feeds[j].live * vocab, j++) {
-    code = search_advance(searches[which[j]], logits);
+    code = search_advance(searches[which[j]], logits, c->model->threads);
     if (code == 0 && c->o && (c->o->partial || c->o->settled))
       code = tell(c, index + which[j], searches[which[j]]);
   }

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS_PER_TILE = 48 /* a multiple of what the kernels take at once */, PANELS_PER_TILE = 8, SHARES = 2 /* of the panels, for each thread, where the rows fill no tile */ };
+enum { ROWS_PER_TILE = 48 /* a multiple of what the kernels take at once */, PANELS_PER_TILE = 8 };
 
 int nn_linear_n(const nn_linear *l)
 {
@@ -168,8 +168,8 @@ void nn_linear_forward(nn_context *c, const nn_linear *l, float *y, size_t ldy, 
   if (!nn_product_begin(c, &t.p, M))
     return;
   size_t tile_panels = PANELS_PER_TILE;
-  if (t.row_tiles == 1) { /* the weights are what takes time: long pieces of them, one after the other */
-    const size_t share = (size_t)l->panels / (SHARES * (size_t)pool_threads(c->threads));
+  if (t.row_tiles == 1) { /* the weights are what takes time: one long piece of them for each thread */
+    const size_t share = ((size_t)l->panels + (size_t)pool_threads(c->threads) - 1) / (size_t)pool_threads(c->threads);
     tile_panels = share > PANELS_PER_TILE ? share : PANELS_PER_TILE;
   }
   t.panel_tiles = ((size_t)l->panels + tile_panels - 1) / tile_panels;
