@@ -186,9 +186,60 @@ static void progress_cancels(void **state)
   assert_int_equal(d.calls, 2);
 }
 
+/* Beams scored by several threads are the beams scored by one, and what is no number is found in any of them. */
+static void threads_change_nothing(void **state)
+{
+  (void)state;
+  enum { VOCAB = 5000, BEAMS = 6 };
+  const int32_t start = 7, eos = 11;
+  const generate_options o = {
+    .beams = BEAMS, .max_length = 12, .length_penalty = 1, .repetition_penalty = 1.3, .no_repeat_ngram = 2, .candidates = 1, .vocab = VOCAB, .eos = &eos, .n_eos = 1};
+  float *logits = malloc(2 * BEAMS * VOCAB * sizeof *logits), *same = logits + BEAMS * VOCAB;
+  pool *threads;
+  assert_int_equal(pool_new(&threads, 3), 0);
+  for (int round = 0; round < 20; round++) {
+    const int broken = round < 10 ? 0 : round - 9; /* the step that brings a NaN; 0: none */
+    search *alone, *together;
+    assert_int_equal(search_new(&alone, &o, &start, 1), 0);
+    assert_int_equal(search_new(&together, &o, &start, 1), 0);
+    for (int step = 1; !search_done(alone); step++) {
+      const size_t live = search_feed(alone).live;
+      for (size_t i = 0; i < live * VOCAB; i++)
+        logits[i] = same[i] = 20 * random_float();
+      if (step == broken)
+        logits[(live - 1) * VOCAB + 17] = same[(live - 1) * VOCAB + 17] = NAN;
+      const int code = search_advance(alone, logits, NULL);
+      assert_int_equal(code, step == broken ? OPIS_EFORMAT : 0);
+      assert_int_equal(search_advance(together, same, threads), code);
+      assert_int_equal(search_done(together), search_done(alone));
+      const search_input a = search_feed(alone), b = search_feed(together);
+      assert_int_equal(a.live, b.live);
+      if (code == 0 && a.live)
+        assert_memory_equal(a.tokens, b.tokens, a.live * sizeof *a.tokens);
+    }
+    generate_result one[BEAMS], other[BEAMS];
+    size_t n, m;
+    if (!broken) {
+      assert_int_equal(search_results(one, &n, alone), 0);
+      assert_int_equal(search_results(other, &m, together), 0);
+      assert_int_equal(n, 1);
+      assert_int_equal(m, 1);
+      assert_int_equal(one->n, other->n);
+      assert_memory_equal(one->tokens, other->tokens, one->n * sizeof *one->tokens);
+      assert_true(one->score == other->score);
+      generate_result_free(one);
+      generate_result_free(other);
+    }
+    search_free(alone);
+    search_free(together);
+  }
+  pool_free(threads);
+  free(logits);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(answers_as_the_reference), cmocka_unit_test(log_softmax_is_right), cmocka_unit_test(refuses_what_is_no_number),
-    cmocka_unit_test(top_is_a_sort), cmocka_unit_test(processors), cmocka_unit_test(refuses_options), cmocka_unit_test(progress_cancels)};
+    cmocka_unit_test(top_is_a_sort), cmocka_unit_test(processors), cmocka_unit_test(refuses_options), cmocka_unit_test(progress_cancels), cmocka_unit_test(threads_change_nothing)};
   return cmocka_run_group_tests_name("generate", tests, NULL, NULL);
 }

@@ -158,6 +158,32 @@ static void tall_pictures_are_resized_as_by_pillow_13(void **state)
   opis_image_free(image);
 }
 
+/* Rows that threads divide among themselves are the rows of one thread. */
+static void threads_resize_the_same(void **state)
+{
+  (void)state;
+  enum { MOST = 700 };
+  uint8_t *pixels = malloc(MOST * MOST * 4), *alone = malloc(MOST * MOST * 4), *together = malloc(MOST * MOST * 4);
+  uint32_t seed = 99;
+  pool *threads;
+  assert_int_equal(pool_new(&threads, 3), 0);
+  for (size_t i = 0; i < MOST * MOST * 4; i++)
+    pixels[i] = (uint8_t)((seed = seed * 1664525u + 1013904223u) >> 24);
+  for (int round = 0; round < 60; round++) {
+    int side[4]; /* width and height, and those of the result */
+    const int channels = 1 + round % 4, filter = round % 6;
+    for (int i = 0; i < 4; i++)
+      side[i] = 1 + (int)((seed = seed * 1664525u + 1013904223u) >> 8) % MOST;
+    assert_int_equal(image_resize(NULL, alone, side[2], side[3], pixels, side[0], side[1], channels, (image_filter)filter), 0);
+    assert_int_equal(image_resize(threads, together, side[2], side[3], pixels, side[0], side[1], channels, (image_filter)filter), 0);
+    assert_memory_equal(alone, together, (size_t)side[2] * (size_t)side[3] * (size_t)channels);
+  }
+  pool_free(threads);
+  free(pixels);
+  free(alone);
+  free(together);
+}
+
 static void every_broken_picture_is_refused(void **state)
 {
   (void)state;
@@ -240,6 +266,7 @@ int main(void)
     cmocka_unit_test(odd_settings_are_what_pillow_reads),
     cmocka_unit_test(every_resize_is_pillows),
     cmocka_unit_test(tall_pictures_are_resized_as_by_pillow_13),
+    cmocka_unit_test(threads_resize_the_same),
     cmocka_unit_test(every_broken_picture_is_refused),
     cmocka_unit_test(every_truncation_is_survived),
     cmocka_unit_test(limits_hold),
