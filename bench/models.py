@@ -58,8 +58,13 @@ def blip_base(folder):
     import torch
     import transformers as t
     torch.manual_seed(0)
-    model = t.BlipForConditionalGeneration(t.BlipConfig(text_config=dict(num_attention_heads=12))).eval()  # as the released model; the class's own default is 8
+    # 12 heads as the released model has; the classes' own defaults are 8, and vision weights of 1e-10, with which the encoder says the same of every picture.
+    model = t.BlipForConditionalGeneration(t.BlipConfig(vision_config=dict(initializer_range=0.02), text_config=dict(num_attention_heads=12))).eval()
     larger(model, ["word_embeddings", "predictions"])
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if "attention.output.dense.weight" in name:  # with norms after the sums, what all positions see alike would drown the token: one would follow on itself for ever
+                p.mul_(0.1)
     model.save_pretrained(folder)
     t.BlipImageProcessor().save_pretrained(folder)
     words = ["[PAD]"] + [f"[unused{i}]" for i in range(99)] + ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -229,6 +234,7 @@ def openvino_models(name, folder):
         ov.save_model(model, folder / f"ov-{part}-int8.xml", compress_to_fp16=False)
 
 
+RECIPE = {"blip-base": 2}  # of the weights: a new number makes them, and all that follows from them, again
 STEPS = [("hub", lambda n, f: (vit_gpt2 if n == "vit-gpt2" else blip_base)(f)), ("onnx", export), ("onnxruntime", onnxruntime_models), ("openvino", openvino_models)]
 
 
@@ -236,13 +242,14 @@ def make(name, folder, opis):
     folder.mkdir(parents=True, exist_ok=True)
     if name == "opis-small":  # is inside the program
         return
+    recipe = f"-{RECIPE[name]}" if name in RECIPE else ""
     for step, do in STEPS:
-        done = folder / f".made-{step}"
+        done = folder / f".made-{step}{recipe}"
         if not done.exists():
             print(f"   making {name} for {step}", flush=True)
             do(name, folder)
             done.touch()
-    done = folder / ".made-panels"  # files of an older opis stand in rows
+    done = folder / f".made-panels{recipe}"  # files of an older opis stand in rows
     if not done.exists():
         for kind in ("q8_0", "f32"):
             subprocess.run([opis, "model", "convert", folder, "-o", folder / f"{name}-{kind}.gguf", "--type", kind], check=True)
