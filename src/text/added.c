@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MAX_ADDED 65536
+#define FEW_ADDED 16 /* so many are looked for without an index of the vocabulary */
 
 static int set_special(tokenizer *t, int32_t id, size_t size_before)
 {
@@ -25,9 +26,9 @@ int tokenizer_add(tokenizer *t, const added_token *flags, const char *content, i
   size_t n = strlen(content), size_before = t->vocabulary.size;
   if (n == 0)
     return 0;
+  int status = t->n_added < FEW_ADDED ? 0 : vocabulary_index(&t->vocabulary);
   int32_t known = vocabulary_find(&t->vocabulary, content, n);
-  int status = 0;
-  if (known < 0) {
+  if (status == 0 && known < 0) {
     status = vocabulary_add(&t->vocabulary, content, n, id >= 0 ? id : (int64_t)t->vocabulary.size);
     known = (int32_t)(id >= 0 ? id : (int64_t)size_before);
     /* The special flags cover all ids at any time. */
@@ -39,8 +40,6 @@ int tokenizer_add(tokenizer *t, const added_token *flags, const char *content, i
       t->special = grown;
       size_before = t->vocabulary.size;
     }
-    if (status == 0)
-      status = vocabulary_index(&t->vocabulary);
   }
   if (status < 0)
     return status;

@@ -20,9 +20,11 @@ int pull_fail(const json_pull *j, const char *why)
 
 char pull_kind(json_pull *j)
 {
-  while (j->p < j->end && (*j->p == ' ' || *j->p == '\n' || *j->p == '\r' || *j->p == '\t'))
-    j->p++;
-  return j->p < j->end ? *j->p : '\0';
+  const char *p = j->p;
+  while (p < j->end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+    p++;
+  j->p = p;
+  return p < j->end ? *p : '\0';
 }
 
 int pull_open(json_pull *j, char bracket)
@@ -54,20 +56,6 @@ static int next(json_pull *j, char close)
 int pull_item(json_pull *j)
 {
   return next(j, ']');
-}
-
-int pull_key(json_pull *j, strbuf *key)
-{
-  int status = next(j, '}');
-  if (status <= 0)
-    return status;
-  status = pull_string(j, key);
-  if (status < 0)
-    return status;
-  if (pull_kind(j) != ':')
-    return pull_fail(j, "a colon is missing");
-  j->p++;
-  return 1;
 }
 
 static bool hex4(json_pull *j, uint32_t *c)
@@ -140,17 +128,63 @@ int pull_string(json_pull *j, strbuf *text)
   return utf8_valid(text->s ? text->s : "", text->n) ? 0 : pull_fail(j, "a string that is not UTF-8");
 }
 
+static int string_at(json_pull *j, strbuf *scratch, const char **text, size_t *n)
+{
+  if (pull_kind(j) == '"') {
+    const char *from = j->p + 1, *p = from;
+    unsigned char all = 0;
+    for (; p < j->end && *p != '"' && *p != '\\' && (unsigned char)*p >= 0x20; p++)
+      all |= (unsigned char)*p;
+    if (p < j->end && *p == '"' && all < 0x80) {
+      *text = from;
+      *n = (size_t)(p - from);
+      j->p = p + 1;
+      return 0;
+    }
+  }
+  int status = pull_string(j, scratch);
+  *text = scratch->s;
+  *n = scratch->n;
+  return status;
+}
+
+int pull_key_at(json_pull *j, strbuf *scratch, const char **key, size_t *n)
+{
+  int status = next(j, '}');
+  if (status <= 0)
+    return status;
+  status = string_at(j, scratch, key, n);
+  if (status < 0)
+    return status;
+  if (pull_kind(j) != ':')
+    return pull_fail(j, "a colon is missing");
+  j->p++;
+  return 1;
+}
+
+int pull_key(json_pull *j, strbuf *key)
+{
+  const char *at;
+  size_t n;
+  int status = pull_key_at(j, key, &at, &n);
+  if (status > 0 && at != key->s) {
+    strbuf_reset(key);
+    strbuf_append(key, at, n);
+    status = strbuf_check(key) < 0 ? strbuf_check(key) : status;
+  }
+  return status;
+}
+
 int pull_integer(json_pull *j, int64_t *value)
 {
   char c = pull_kind(j);
   bool negative = c == '-';
-  if (negative)
-    j->p++;
-  const char *from = j->p;
+  const char *from = j->p + negative, *p = from;
   int64_t v = 0;
-  for (; j->p < j->end && *j->p >= '0' && *j->p <= '9' && j->p - from < 18; j->p++)
-    v = v * 10 + (*j->p - '0');
-  if (j->p == from || (j->p < j->end && ((*j->p >= '0' && *j->p <= '9') || *j->p == '.' || *j->p == 'e' || *j->p == 'E')))
+  for (; p < j->end && *p >= '0' && *p <= '9' && p - from < 18; p++)
+    v = v * 10 + (*p - '0');
+  j->p = p;
+  if (p == from || (p < j->end && ((*p >= '0' && *p <= '9') || *p == '.' || *p == 'e' || *p == 'E')))
     return pull_fail(j, "a whole number is expected");
   *value = negative ? -v : v;
   return 0;

@@ -18,6 +18,7 @@ char pull_kind(json_pull *j); /* the first character of the next value; 0 at the
 int pull_open(json_pull *j, char bracket);
 /* The next member or element: 1 when there is one (for objects its key is in `key` and the colon is read), 0 behind the closing bracket, which is read too. */
 int pull_key(json_pull *j, strbuf *key);
+int pull_key_at(json_pull *j, strbuf *scratch, const char **key, size_t *n); /* the same; the key stands in the text, or, if it has escapes, in scratch */
 int pull_item(json_pull *j);
 int pull_string(json_pull *j, strbuf *text); /* replaces text; lone surrogates become U+FFFD */
 int pull_integer(json_pull *j, int64_t *value);

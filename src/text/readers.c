@@ -8,16 +8,18 @@
 /* {"token": id} */
 static int read_vocabulary(tokenizer *t, json_pull *j)
 {
-  strbuf token = STRBUF_INIT;
+  strbuf scratch = STRBUF_INIT;
+  const char *token;
+  size_t n;
   int64_t id;
   int status = pull_open(j, '{');
-  while (status >= 0 && (status = pull_key(j, &token)) > 0) {
+  while (status >= 0 && (status = pull_key_at(j, &scratch, &token, &n)) > 0) {
     status = pull_integer(j, &id);
     if (status == 0)
-      status = vocabulary_add(&t->vocabulary, token.s, token.n, id);
+      status = vocabulary_add(&t->vocabulary, token, n, id);
   }
-  strbuf_free(&token);
-  return status < 0 ? status : vocabulary_index(&t->vocabulary);
+  strbuf_free(&scratch);
+  return status;
 }
 
 static int keep_merges(tokenizer *t, const char *text, size_t size, bool json)
@@ -73,8 +75,6 @@ int read_vocab_txt(tokenizer *t, const char *text, size_t size)
     status = vocabulary_add(&t->vocabulary, p, n, id);
     p = eol ? eol + 1 : end;
   }
-  if (status == 0)
-    status = vocabulary_index(&t->vocabulary);
   if (status == 0)
     t->wordpiece.unknown = vocabulary_find(&t->vocabulary, "[UNK]", 5);
   return status;

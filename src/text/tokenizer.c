@@ -161,11 +161,16 @@ int tokenizer_encode(const tokenizer *t, int32_t **ids, size_t *n, const char *t
   *n = 0;
   if (t->no_encoding)
     return error_set(OPIS_EUNSUPPORTED, "tokenizer: cannot turn text into tokens: %s", t->no_encoding);
-  /* The only part of a tokenizer that changes is the table of merges, made once under a lock of its own. */
+  /* The only parts of a tokenizer that change are the index of its vocabulary and the table of merges, made once under a lock. */
   encoding e = {.t = (tokenizer *)(uintptr_t)t};
+  pthread_mutex_lock(&e.t->bpe.lock);
+  int status = vocabulary_index(&e.t->vocabulary);
+  pthread_mutex_unlock(&e.t->bpe.lock);
+  if (status < 0)
+    return status;
   strbuf clean = STRBUF_INIT;
   utf8_put_lossy(&clean, (const uint8_t *)text, strlen(text));
-  int status = strbuf_check(&clean);
+  status = strbuf_check(&clean);
   if (status == 0 && clean.n > 0)
     status = split_added(&e, false, clean.s, clean.n, encode_raw);
   strbuf_free(&clean);

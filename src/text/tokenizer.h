@@ -25,7 +25,7 @@ typedef struct tokenizer_source {
 } tokenizer_source;
 
 /* Errors: OPIS_EFORMAT (broken files), OPIS_EUNSUPPORTED (another kind of tokenizer: the message says which), OPIS_ENOTFOUND (no vocabulary at all), OPIS_ENOMEM.
- * The merges of byte pairs are read when the first text is encoded. */
+ * The merges of byte pairs are read, and ids found by token through an index, from the first text on that is encoded. */
 int tokenizer_new(tokenizer **out, const tokenizer_source *source);
 void tokenizer_free(tokenizer *t);
 
