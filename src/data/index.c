@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FIXED = 40, SHARED_MOST = 255, REST_MOST = 65535, TICK = 20 * 1000 * 1000, PIECE = 64 * 1024 };
+enum { FIXED = 40, SHARED_MOST = 255, REST_MOST = 65535, TICK = 20 * 1000 * 1000, PIECE = 64 * 1024, KEPT = 1 << 20 /* bytes of a mapped index, while it is read */ };
 static const char magic[8] = "opisidx3", final[4] = "end.";
 
 /* Against blocks that never reached the disk, not against anybody's intent. */
@@ -52,6 +52,8 @@ static int index_path(char **path, const repo *r, const char *rel, bool legacy)
 }
 
 typedef struct cursor {
+  const file_map *map;
+  size_t passed; /* bytes of it that are not in memory any more */
   const uint8_t *p, *end;
   uint64_t left;
   char path[PATH_MAX + 1];
@@ -60,6 +62,14 @@ typedef struct cursor {
   int64_t mtime;
   const uint8_t *md5;
 } cursor;
+
+static void pass(cursor *c, size_t at)
+{
+  if (at - c->passed < KEPT && at < c->map->size)
+    return;
+  file_map_passed(c->map, c->passed, at);
+  c->passed = at;
+}
 
 /* The next entry; false at the end, or when something is wrong. */
 static bool advance(cursor *c)
@@ -82,6 +92,7 @@ static bool advance(cursor *c)
   c->md5 = c->p + 24;
   c->p += FIXED;
   c->left--;
+  pass(c, (size_t)(c->md5 - c->map->data));
   return true;
 }
 
@@ -89,13 +100,16 @@ static bool begin(cursor *c, const file_map *m, const char *rel)
 {
   uint32_t n;
   uint64_t sum = 0, written;
-  *c = (cursor){.p = m->data, .end = m->data + m->size};
+  *c = (cursor){.map = m, .p = m->data, .end = m->data + m->size};
   if (m->size < 32 || memcmp(c->p, magic, 8) != 0 || memcmp(c->end - 4, final, 4) != 0)
     return false;
   for (size_t at = 0, all = m->size - 12, part; at < all; at += part) { /* in the pieces that it was written in */
     part = all - at < PIECE ? all - at : PIECE;
     sum = add_to_sum(sum, c->p + at, part);
+    pass(c, at);
   }
+  pass(c, m->size);
+  c->passed = 0;
   memcpy(&written, c->end - 12, 8);
   if (sum != written)
     return false;
@@ -182,18 +196,50 @@ static void put(writer *w, const void *bytes, size_t n)
   }
 }
 
+static bool is_saved(const tree_entry *e)
+{
+  return (e->flags & (TREE_HASHED | TREE_RACY)) == TREE_HASHED && strlen(e->path) <= PATH_MAX;
+}
+
+static uint64_t count(const tree *t)
+{
+  uint64_t n = 0;
+  for (size_t i = 0; i < t->n; i++)
+    n += is_saved(&t->entries[i]);
+  return n;
+}
+
+static void put_entry(writer *w, const tree_entry *e, const char *before)
+{
+  size_t all = strlen(e->path), shared = 0;
+  while (shared < SHARED_MOST && before[shared] && before[shared] == e->path[shared])
+    shared++;
+  uint16_t rest = (uint16_t)(all - shared);
+  uint8_t head[3] = {(uint8_t)shared};
+  memcpy(head + 1, &rest, 2);
+  put(w, head, 3);
+  put(w, e->path + shared, rest);
+  put(w, &e->inode, 8);
+  put(w, &e->mtime, 8);
+  put(w, &e->size, 8);
+  put(w, e->md5, MD5_SIZE);
+}
+
 int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
+{
+  return index_save_both(t, &(tree)TREE_INIT, r, rel, legacy);
+}
+
+int index_save_both(const tree *t, const tree *more, const repo *r, const char *rel, bool legacy)
 {
   char *path, *folder = NULL;
   file_replacement f = {.fd = -1};
   const char *before = "";
-  uint64_t n = 0;
+  uint64_t n = count(t) + count(more);
   uint32_t length = (uint32_t)strlen(rel);
   int code = index_path(&path, r, rel, legacy);
   if (code < 0)
     return code;
-  for (size_t i = 0; i < t->n; i++)
-    n += (t->entries[i].flags & (TREE_HASHED | TREE_RACY)) == TREE_HASHED && strlen(t->entries[i].path) <= PATH_MAX;
   folder = path_folder(path);
   code = folder ? file_make_folders(folder, 0777) : OPIS_ENOMEM;
   free(folder);
@@ -212,23 +258,13 @@ int index_save(const tree *t, const repo *r, const char *rel, bool legacy)
   put(w, &n, 8);
   put(w, &length, 4);
   put(w, rel, length);
-  for (size_t i = 0; i < t->n; i++) {
-    const tree_entry *e = &t->entries[i];
-    size_t all = strlen(e->path), shared = 0;
-    if ((e->flags & (TREE_HASHED | TREE_RACY)) != TREE_HASHED || all > PATH_MAX)
-      continue;
-    while (shared < SHARED_MOST && before[shared] && before[shared] == e->path[shared])
-      shared++;
-    uint16_t rest = (uint16_t)(all - shared);
-    uint8_t head[3] = {(uint8_t)shared};
-    memcpy(head + 1, &rest, 2);
-    put(w, head, 3);
-    put(w, e->path + shared, rest);
-    put(w, &e->inode, 8);
-    put(w, &e->mtime, 8);
-    put(w, &e->size, 8);
-    put(w, e->md5, MD5_SIZE);
-    before = e->path;
+  for (size_t i = 0, k = 0; i < t->n || k < more->n;) {
+    bool first = k == more->n || (i < t->n && tree_compare_paths(t->entries[i].path, more->entries[k].path) <= 0);
+    const tree_entry *e = first ? &t->entries[i++] : &more->entries[k++];
+    if (is_saved(e)) {
+      put_entry(w, e, before);
+      before = e->path;
+    }
   }
   flush(w);
   if (w->code == 0)

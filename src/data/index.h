@@ -10,6 +10,7 @@
 int index_apply(tree *t, const repo *r, const char *rel, bool legacy, bool *same);
 /* Writes the hashed entries. Those that were changed so shortly before they were read that a later change could have the same time (TREE_RACY) are left out, and so read again next time. */
 int index_save(const tree *t, const repo *r, const char *rel, bool legacy);
+int index_save_both(const tree *t, const tree *more, const repo *r, const char *rel, bool legacy); /* of two trees as if they were one; at most one hashed entry a path */
 /* Whether a file of this time, looked at now, could still change without its time showing it. */
 bool index_racy(int64_t mtime);
 #define INDEX_FOREIGN "/" /* begins the name of what is looked at but never was an output: index_each passes over it, so that nobody takes it for one of another revision */

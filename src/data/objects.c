@@ -29,31 +29,48 @@ static int map_object(file_map *m, odb *db, const oid *o)
   return code;
 }
 
-int objects_load(tree *t, odb *db, const oid *o)
+/* A mapped object counts as this process's memory only where it was just read. */
+typedef struct reading {
+  file_map map;
+  size_t read, passed; /* read: at least so many bytes */
+  tree_each *each;
+  void *user;
+} reading;
+
+static int read_entry(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
 {
-  file_map m;
-  char text[OID_TEXT];
-  *t = (tree)TREE_INIT;
-  int code = map_object(&m, db, o);
-  if (code < 0)
-    return code;
-  oid_text(text, o);
-  code = tree_parse(t, (const char *)m.data, m.size, text);
-  file_map_close(&m);
-  return code;
+  enum { KEPT = 1 << 20 };
+  reading *r = user;
+  r->read += n + TREE_ENTRY_LEAST;
+  if (r->read - r->passed >= KEPT) {
+    file_map_passed(&r->map, r->passed, r->read);
+    r->passed = r->read;
+  }
+  return r->each(r->user, path, n, md5);
 }
 
 int objects_each(odb *db, const oid *o, tree_each *each, void *user)
 {
-  file_map m;
+  reading r = {.each = each, .user = user};
   char text[OID_TEXT];
-  int code = map_object(&m, db, o);
+  int code = map_object(&r.map, db, o);
   if (code < 0)
     return code;
   oid_text(text, o);
-  code = tree_parse_each((const char *)m.data, m.size, text, each, user);
-  file_map_close(&m);
+  code = tree_parse_each((const char *)r.map.data, r.map.size, text, read_entry, &r);
+  file_map_close(&r.map);
   return code;
+}
+
+int objects_load(tree *t, odb *db, const oid *o)
+{
+  char text[OID_TEXT];
+  *t = (tree)TREE_INIT;
+  int code = objects_each(db, o, tree_collect, t);
+  oid_text(text, o);
+  if (code < 0)
+    tree_free(t);
+  return code < 0 ? code : tree_finish(t, text);
 }
 
 static int sink(void *user, const char *bytes, size_t n)

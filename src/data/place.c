@@ -41,10 +41,20 @@ int placing_check_saved(placing *p, const tree *have, const size_t *gone, size_t
   return code;
 }
 
+/* What is to be done. Of what the output should be, only that is kept which is not there: the rest is in the list of what is there already. */
 typedef struct plan {
-  size_t *add, *remove; /* entries of want; of have */
+  tree want;            /* the files to be made */
+  size_t *add, *remove; /* entries of want; of what is there */
   size_t n_add, n_remove, n_new;
 } plan;
+
+static void plan_free(plan *d)
+{
+  tree_free(&d->want);
+  free(d->add);
+  free(d->remove);
+  *d = (plan){0};
+}
 
 static bool selected(const char *path, const char *inside)
 {
@@ -52,42 +62,93 @@ static bool selected(const char *path, const char *inside)
   return !inside || (strncmp(path, inside, n) == 0 && (!path[n] || path[n] == '/'));
 }
 
-static int compare(plan *d, placing *p, const tree *have, const char *inside)
+/* The wanted files, which come one by one in the order of their paths, beside those that are there. */
+typedef struct comparing {
+  const placing *p;
+  plan *d;
+  tree *have;
+  size_t k; /* of have: where we are */
+  const char *inside;
+  uint32_t flags; /* of what is wanted */
+  const char *what;
+  tree_names names;
+  bool unsorted;
+} comparing;
+
+/* Those that are there before `path` (NULL: all others) are not wanted. */
+static int leave_behind(comparing *c, const char *path)
 {
-  const tree *want = p->want;
-  *d = (plan){0};
-  d->add = malloc((want->n + 1) * sizeof *d->add);
-  d->remove = malloc((have->n + 1) * sizeof *d->remove);
-  if (!d->add || !d->remove)
-    return error_nomem();
-  for (size_t i = 0, k = 0; i < want->n || k < have->n;) {
-    int order = i == want->n ? 1 : k == have->n ? -1 : tree_compare_paths(want->entries[i].path, have->entries[k].path);
-    const char *path = order <= 0 ? want->entries[i].path : have->entries[k].path;
-    bool in = selected(path, inside);
-    if (order < 0) {
-      if (in) {
-        d->add[d->n_add++] = i;
-        d->n_new++;
-      }
-    } else if (order > 0) {
-      if (in)
-        d->remove[d->n_remove++] = k;
-    } else {
-      tree_entry *w = &want->entries[i];
-      const tree_entry *h = &have->entries[k];
-      if (memcmp(w->md5, h->md5, MD5_SIZE) != 0 || (p->relink && placing_wrong_link(p, h))) {
-        if (in)
-          d->add[d->n_add++] = i;
-      } else { /* as it should be: what is known of it stays known */
-        w->inode = h->inode;
-        w->mtime = h->mtime;
-        w->size = h->size;
-        w->flags |= h->flags & TREE_RACY;
-      }
+  int order = -1;
+  for (; c->k < c->have->n && (!path || (order = tree_compare_paths(c->have->entries[c->k].path, path)) < 0); c->k++)
+    if (selected(c->have->entries[c->k].path, c->inside)) {
+      c->d->remove[c->d->n_remove++] = c->k;
+      c->have->entries[c->k].flags &= ~(uint32_t)TREE_HASHED; /* not for the index */
     }
-    i += order <= 0;
-    k += order >= 0;
-  }
+  return c->k < c->have->n ? order : -1;
+}
+
+static int compare_one(comparing *c, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  tree_entry *h = leave_behind(c, path) == 0 ? &c->have->entries[c->k++] : NULL;
+  if ((h && memcmp(md5, h->md5, MD5_SIZE) == 0 && !(c->p->relink && placing_wrong_link(c->p, h))) || !selected(path, c->inside))
+    return 0;
+  if (h)
+    h->flags &= ~(uint32_t)TREE_HASHED;
+  else
+    c->d->n_new++;
+  tree_entry *w = tree_add(&c->d->want, path, n);
+  if (!w)
+    return OPIS_ENOMEM;
+  memcpy(w->md5, md5, MD5_SIZE);
+  w->flags = c->flags;
+  return 0;
+}
+
+static int compare_next(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  comparing *c = user;
+  bool sorted;
+  int code = tree_names_next(&c->names, path, n, c->what, &sorted);
+  c->unsorted = !sorted;
+  return code < 0 ? code : sorted ? compare_one(c, path, n, md5) : OPIS_EFORMAT;
+}
+
+/* A directory object that somebody else wrote in another order. */
+static int compare_unsorted(comparing *c, repo *r, const output *o)
+{
+  tree all;
+  for (size_t i = 0; i < c->have->n; i++)
+    c->have->entries[i].flags |= TREE_HASHED;
+  tree_free(&c->d->want);
+  c->d->n_remove = c->d->n_new = c->k = 0;
+  int code = output_want(&all, r, o);
+  for (size_t i = 0; i < all.n && code == 0; i++)
+    code = compare_one(c, all.entries[i].path, strlen(all.entries[i].path), all.entries[i].md5);
+  tree_free(&all);
+  return code;
+}
+
+static int compare(plan *d, placing *p, tree *have, const output *o, const char *inside)
+{
+  char what[OID_TEXT];
+  comparing c = {
+    .p = p, .d = d, .have = have, .inside = inside, .flags = TREE_HASHED | (o->executable && !o->oid.dir ? TREE_EXECUTABLE : 0), .what = what, .names = TREE_NAMES_INIT};
+  d->remove = malloc((have->n + 1) * sizeof *d->remove);
+  if (!d->remove)
+    return error_nomem();
+  oid_text(what, &o->oid);
+  int code = o->oid.dir ? objects_each(p->db, &o->oid, compare_next, &c) : compare_one(&c, "", 0, o->oid.md5);
+  if (c.unsorted)
+    code = compare_unsorted(&c, p->r, o);
+  tree_names_free(&c.names);
+  if (code < 0)
+    return code;
+  leave_behind(&c, NULL);
+  d->add = malloc((d->want.n + 1) * sizeof *d->add);
+  if (!d->add)
+    return error_nomem();
+  for (size_t i = 0; i < d->want.n; i++)
+    d->add[d->n_add++] = i;
   return 0;
 }
 
@@ -100,8 +161,8 @@ static int check_all_saved(placing *p, const plan *d, const tree *have)
   for (size_t i = 0; i < d->n_remove; i++)
     gone[n++] = d->remove[i];
   for (size_t i = 0; i < d->n_add; i++) {
-    const tree_entry *h = tree_find(have, p->want->entries[d->add[i]].path);
-    if (h && memcmp(h->md5, p->want->entries[d->add[i]].md5, MD5_SIZE) != 0)
+    const tree_entry *w = &d->want.entries[d->add[i]], *h = tree_find(have, w->path);
+    if (h && memcmp(h->md5, w->md5, MD5_SIZE) != 0)
       gone[n++] = (size_t)(h - have->entries);
   }
   int code = placing_check_saved(p, have, gone, n);
@@ -187,9 +248,9 @@ static int apply(placing *p, plan *d, const tree *have, path_kind kind, const ou
 
 int place_output(changes *c, repo *r, const output *o, const char *inside, const checkout_options *options)
 {
-  placing p = {.r = r, .db = output_store(r, o), .folder = -1, .temporary = -1, .rel = o->path, .relink = options->relink};
-  tree want, have;
-  plan d = {0};
+  plan d = {.want = TREE_INIT};
+  placing p = {.r = r, .db = output_store(r, o), .folder = -1, .temporary = -1, .rel = o->path, .relink = options->relink, .want = &d.want};
+  tree have = TREE_INIT;
   path_kind kind;
   mode_t mask = umask(0);
   umask(mask);
@@ -199,21 +260,17 @@ int place_output(changes *c, repo *r, const output *o, const char *inside, const
   int code = repo_check_no_links(r, o->path);
   if (code < 0)
     return code;
-  code = output_want(&want, r, o);
+  code = o->oid.dir ? odb_check(p.db, &o->oid, NULL) : 0;
   if (code == OPIS_ENOTFOUND) {
     char *shown = repo_shown(r, o->path);
     code = shown ? changes_fail(c, shown) : error_nomem();
     free(shown);
     return code;
   }
+  if (code == 0)
+    code = output_look(&have, &kind, r, o, NULL);
   if (code < 0)
     return code;
-  p.want = &want;
-  code = output_look(&have, &kind, r, o, NULL);
-  if (code < 0) {
-    tree_free(&want);
-    return code;
-  }
   size_t skip = strlen(o->path) + 1;
   bool other_kind = (kind == PATH_FOLDER) != o->oid.dir && kind != PATH_MISSING;
   if (other_kind && kind == PATH_FILE) { /* a file where a folder must be: it goes as a whole */
@@ -222,7 +279,7 @@ int place_output(changes *c, repo *r, const output *o, const char *inside, const
     tree_free(&have);
   }
   if (code == 0)
-    code = compare(&d, &p, &have, inside ? inside + skip : NULL);
+    code = compare(&d, &p, &have, o, inside ? inside + skip : NULL);
   if (code == 0 && !options->force)
     code = check_all_saved(&p, &d, &have);
   size_t files = d.n_add, fresh = d.n_new, gone = d.n_remove;
@@ -244,15 +301,13 @@ int place_output(changes *c, repo *r, const output *o, const char *inside, const
       code = placing_report(c, r, o->path, o->oid.dir, kind == PATH_MISSING ? 'A' : 'M');
   }
   if (code == 0) {
-    for (size_t i = 0; i < want.n; i++)
-      if (index_racy(want.entries[i].mtime))
-        want.entries[i].flags |= TREE_RACY;
-    code = index_save(&want, r, o->path, o->legacy);
+    for (size_t i = 0; i < d.want.n; i++)
+      if (index_racy(d.want.entries[i].mtime))
+        d.want.entries[i].flags |= TREE_RACY;
+    code = index_save_both(&have, &d.want, r, o->path, o->legacy);
   }
   placing_close(&p);
-  free(d.add);
-  free(d.remove);
-  tree_free(&want);
+  plan_free(&d);
   tree_free(&have);
   return code;
 }

@@ -3,6 +3,7 @@
 #define DATA_TREE_H
 
 #include "data/md5.h"
+#include "util/strbuf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,9 +47,26 @@ typedef int tree_sink(void *user, const char *bytes, size_t n);
 int tree_write(const tree *t, uint8_t md5[MD5_SIZE], uint64_t *size, tree_sink *sink, void *user);
 
 /* Parses the bytes of a .dir object; `what` names it in errors. Refused with OPIS_EFORMAT: what is no such object, names that are empty, absolute, hold NUL, "." or "..", come twice, or are
- * both file and folder. tree_parse gives the tree, sorted; tree_parse_each calls `each` for one file after another, in the order of the file, without the checks that need all of them. */
-typedef int tree_each(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE]);
+ * both file and folder. tree_parse gives the tree, sorted; tree_parse_each calls `each` for one file after another, in the order of the file, without the checks that need all of them:
+ * tree_parse is tree_parse_each with tree_collect, and then tree_finish. */
+typedef int tree_each(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE]); /* path ends with NUL */
+enum { TREE_ENTRY_LEAST = 55 /* bytes of an entry beside its name, at least */ };
 int tree_parse(tree *t, const char *bytes, size_t n, const char *what);
 int tree_parse_each(const char *bytes, size_t n, const char *what, tree_each *each, void *user);
+int tree_collect(void *user /* a tree */, const char *path, size_t n, const uint8_t md5[MD5_SIZE]);
+int tree_finish(tree *t, const char *what); /* sorts; OPIS_EFORMAT for names that come twice, or are both file and folder */
+
+/* The same checks of names that come one by one. *sorted: false when one is not behind the one before it, and nothing can be said then. */
+typedef struct tree_names {
+  strbuf before;
+  size_t *lengths; /* of the names that `before` begins with, its own included */
+  size_t n, capacity;
+} tree_names;
+#define TREE_NAMES_INIT                                                                                                                                                            \
+  {                                                                                                                                                                                \
+    STRBUF_INIT, NULL, 0, 0                                                                                                                                                        \
+  }
+int tree_names_next(tree_names *s, const char *path, size_t n, const char *what, bool *sorted);
+void tree_names_free(tree_names *s);
 
 #endif

@@ -213,7 +213,7 @@ int tree_parse_each(const char *bytes, size_t n, const char *what, tree_each *ea
   return code;
 }
 
-static int collect(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+int tree_collect(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
 {
   tree_entry *e = tree_add(user, path, n);
   if (!e)
@@ -223,25 +223,64 @@ static int collect(void *user, const char *path, size_t n, const uint8_t md5[MD5
   return 0;
 }
 
-int tree_parse(tree *t, const char *bytes, size_t n, const char *what)
+/* Whatever lies between "a" and "a/b" begins with "a": so of all names before, only those that a name begins with can be folders of it. */
+int tree_names_next(tree_names *s, const char *path, size_t n, const char *what, bool *sorted)
 {
-  *t = (tree)TREE_INIT;
-  int code = tree_parse_each(bytes, n, what, collect, t);
-  tree_sort(t);
-  for (size_t i = 1; i < t->n && code == 0; i++)
-    if (strcmp(t->entries[i - 1].path, t->entries[i].path) == 0)
-      code = error_set(OPIS_EFORMAT, "%s: the name '%s' comes twice", what, t->entries[i].path);
-  for (size_t i = 0; i < t->n && code == 0; i++) { /* "a" with "a/b": a file and a folder of one name */
-    size_t begin, end;
-    const char *next = i + 1 < t->n ? t->entries[i + 1].path : "";
-    size_t length = strlen(t->entries[i].path);
-    if (strncmp(next, t->entries[i].path, length) != 0 || ((unsigned char)next[length] > '/' && next[length]))
-      continue; /* what follows would begin with this name and a byte up to '/' */
-    tree_range(t, t->entries[i].path, &begin, &end);
-    if (begin < end)
-      code = error_set(OPIS_EFORMAT, "%s: '%s' is both a file and a folder", what, t->entries[i].path);
+  size_t same = 0;
+  bool first = s->n == 0;
+  while (!first && same < n && same < s->before.n && path[same] == s->before.s[same])
+    same++;
+  *sorted = true;
+  if (!first && same == n && same == s->before.n)
+    return error_set(OPIS_EFORMAT, "%s: the name '%s' comes twice", what, path);
+  if (!first && tree_compare_paths(s->before.s, path) > 0) {
+    *sorted = false;
+    return 0;
   }
+  while (s->n && s->lengths[s->n - 1] > same)
+    s->n--;
+  if (s->n && s->lengths[s->n - 1] == same && path[same] == '/')
+    return error_set(OPIS_EFORMAT, "%s: '%.*s' is both a file and a folder", what, (int)same, path);
+  if (s->n == s->capacity) {
+    size_t capacity = s->capacity ? s->capacity * 2 : 16;
+    size_t *larger = realloc(s->lengths, capacity * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    s->lengths = larger;
+    s->capacity = capacity;
+  }
+  s->lengths[s->n++] = n;
+  strbuf_reset(&s->before);
+  strbuf_append(&s->before, path, n);
+  return strbuf_check(&s->before) < 0 ? error_nomem() : 0;
+}
+
+void tree_names_free(tree_names *s)
+{
+  strbuf_free(&s->before);
+  free(s->lengths);
+  *s = (tree_names)TREE_NAMES_INIT;
+}
+
+int tree_finish(tree *t, const char *what)
+{
+  tree_names names = TREE_NAMES_INIT;
+  bool sorted;
+  int code = 0;
+  tree_sort(t);
+  for (size_t i = 0; i < t->n && code == 0; i++)
+    code = tree_names_next(&names, t->entries[i].path, strlen(t->entries[i].path), what, &sorted);
+  tree_names_free(&names);
   if (code < 0)
     tree_free(t);
   return code;
+}
+
+int tree_parse(tree *t, const char *bytes, size_t n, const char *what)
+{
+  *t = (tree)TREE_INIT;
+  int code = tree_parse_each(bytes, n, what, tree_collect, t);
+  if (code < 0)
+    tree_free(t);
+  return code < 0 ? code : tree_finish(t, what);
 }

@@ -96,6 +96,15 @@ void file_map_close(file_map *map)
   *map = (file_map){NULL, 0};
 }
 
+void file_map_passed(const file_map *map, size_t begin, size_t end)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  begin -= begin % page;
+  end = end < map->size ? end - end % page : map->size;
+  if (begin < end)
+    madvise((void *)(uintptr_t)(map->data + begin), end - begin, MADV_DONTNEED);
+}
+
 int file_append(strbuf *to, const char *path, uint64_t max)
 {
   char *bytes;

@@ -23,6 +23,8 @@ typedef struct file_map {
 } file_map;
 int file_map_open(file_map *map, const char *path);
 void file_map_close(file_map *map);
+/* The bytes [begin, end) have been read: they no longer count as this process's memory. Whoever reads them again has them again. */
+void file_map_passed(const file_map *map, size_t begin, size_t end);
 
 /* Replacing a file: everything is written under a temporary name in the same folder, and renamed over `path` at commit. A kill at any moment leaves the old file or the new one.
  * Devices and pipes, and whatever is called /dev/…, are written in place.

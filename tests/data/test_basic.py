@@ -1,4 +1,5 @@
 """init, add, status, checkout, commit, remove, move: what they write, and what they refuse."""
+import hashlib
 import json
 import os
 import stat
@@ -92,6 +93,35 @@ def test_checkout_restores(golden):
     assert golden.ok("checkout") == "M\tdata/\n"
     assert golden.read("data") == GOLDEN
     assert golden.ok("checkout") == ""
+
+
+def test_checkout_of_a_directory_object_in_another_order(golden):
+    """DVC sorts its files; whoever does not is read all the same, and names that come twice are refused in any order."""
+    golden.ok("add", "data")
+    folder = golden.path / ".dvc/cache/files/md5"
+    entries = json.loads((folder / GOLDEN_DIR[:2] / GOLDEN_DIR[2:]).read_text())
+
+    def store(some):
+        body = json.dumps(some).encode()
+        name = hashlib.md5(body).hexdigest() + ".dir"
+        path = folder / name[:2] / name[2:]
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(body)
+        path.chmod(0o444)
+        (golden.path / "data.dvc").write_text(f"outs:\n- md5: {name}\n  size: 5\n  nfiles: 1\n  hash: md5\n  path: data\n")
+
+    for order in (entries[::-1], entries[3:] + entries[:3], entries[1::2] + entries[::2]):
+        (golden.path / "data/b").unlink()
+        golden.write({"a.jpg": b"other", "more": b"x", "b-b": b"x"}, "data")
+        store(order)
+        assert "would lose 1 changed file" in golden.fails("checkout")
+        assert golden.ok("checkout", "-f") == "M\tdata/\n"
+        assert golden.read("data") == GOLDEN
+        store(order + order[2:3])
+        assert "comes twice" in golden.fails("checkout", "-f")
+        store(order + [dict(order[2], relpath="b-c/x")])
+        assert "both a file and a folder" in golden.fails("checkout", "-f")
+        assert golden.read("data") == GOLDEN
 
 
 def test_checkout_keeps_unsaved(golden):

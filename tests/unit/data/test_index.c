@@ -84,6 +84,30 @@ static void remembers(void **state)
   tree_free(&t);
 }
 
+/* Every other one in the second tree, and in the first without a hash. */
+static void two_trees_are_saved_as_one(void **state)
+{
+  bool same;
+  (void)state;
+  tree one = some(1000, TREE_HASHED), more = TREE_INIT;
+  for (size_t i = 0; i < one.n; i += 2) {
+    tree_entry *e = tree_add(&more, one.entries[i].path, strlen(one.entries[i].path));
+    assert_non_null(e);
+    *e = (tree_entry){.path = e->path, .size = one.entries[i].size, .inode = one.entries[i].inode, .mtime = one.entries[i].mtime, .flags = TREE_HASHED};
+    memcpy(e->md5, one.entries[i].md5, MD5_SIZE);
+    memset(one.entries[i].md5, 0, MD5_SIZE);
+    one.entries[i].flags = 0;
+  }
+  assert_int_equal(index_save_both(&one, &more, &r, "data", false), 0);
+  assert_int_equal(ask(1000, &same), 1000);
+  assert_true(same);
+  assert_int_equal(index_save_both(&more, &one, &r, "data", false), 0);
+  assert_int_equal(ask(1000, &same), 1000);
+  assert_true(same);
+  tree_free(&one);
+  tree_free(&more);
+}
+
 static void any_difference_counts(void **state)
 {
   bool same;
@@ -198,6 +222,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(remembers),
+    cmocka_unit_test(two_trees_are_saved_as_one),
     cmocka_unit_test(any_difference_counts),
     cmocka_unit_test(racy_files_are_read_again),
     cmocka_unit_test(a_broken_one_is_an_empty_one),
