@@ -1,7 +1,6 @@
 /* opis data add and commit: content into the cache, and the files that name it. */
-#include "data/git.h"
 #include "data/gitignore.h"
-#include "data/objects.h"
+#include "data/parts.h"
 #include "data/source.h"
 
 #include "util/error.h"
@@ -13,74 +12,25 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What was found at an output, put into its stage and the store. inside: only this part of a folder is taken anew, the rest stays as it was recorded. */
-static int merge_inside(tree *t, repo *r, const output *o, const char *inside)
-{
-  tree old, merged = TREE_INIT;
-  size_t begin, end;
-  const char *part = inside + strlen(o->path) + 1;
-  size_t n = strlen(part);
-  int code = output_want(&old, r, o);
-  if (code < 0)
-    return code;
-  (void)begin;
-  (void)end;
-  for (int pass = 0; pass < 2 && code == 0; pass++) {
-    const tree *from = pass ? t : &old;
-    for (size_t i = 0; i < from->n && code == 0; i++) {
-      const tree_entry *e = &from->entries[i];
-      bool in = strncmp(e->path, part, n) == 0 && (!e->path[n] || e->path[n] == '/');
-      if (in != (pass == 1))
-        continue;
-      tree_entry *copy = tree_add(&merged, e->path, strlen(e->path));
-      if (copy) {
-        const char *path = copy->path;
-        *copy = *e;
-        copy->path = path;
-      } else
-        code = OPIS_ENOMEM;
-    }
-  }
-  if (code == 0) { /* sizes of what stays come from the work tree, or the cache */
-    tree_sort(&merged);
-    for (size_t i = 0; i < merged.n; i++) {
-      tree_entry *e = &merged.entries[i], *now = tree_find(t, e->path);
-      oid id = {.dir = false};
-      memcpy(id.md5, e->md5, MD5_SIZE);
-      if (now && memcmp(now->md5, e->md5, MD5_SIZE) == 0)
-        e->size = now->size;
-      else
-        odb_check(output_store(r, o), &id, &e->size);
-    }
-  }
-  tree_free(&old);
-  if (code == 0) {
-    tree_free(t);
-    *t = merged;
-  } else
-    tree_free(&merged);
-  return code;
-}
-
-static int save_output(repo *r, stage *s, size_t i, const char *inside, bool store, bool relink);
-
-/* Without relinking, the work tree's files stay as they are: they do not become objects themselves either. */
-static int save_and_link(repo *r, stage *s, size_t i, const char *inside, bool store, bool relink)
+/* Without relinking, the work tree's files stay as they are: they do not become objects themselves either. What was set before comes out of it. */
+static void set_linking(repo *r, bool relink, link_type before[2])
 {
   odb *const stores[] = {&r->db, &r->legacy};
-  link_type first[2];
   for (int k = 0; k < 2; k++) {
-    first[k] = stores[k]->types[0];
+    before[k] = stores[k]->types[0];
     if (!relink)
       stores[k]->types[0] = LINK_COPY;
   }
-  int code = save_output(r, s, i, inside, store, relink);
-  for (int k = 0; k < 2; k++)
-    stores[k]->types[0] = first[k];
-  return code;
 }
 
-static int save_output(repo *r, stage *s, size_t i, const char *inside, bool store, bool relink)
+static void reset_linking(repo *r, const link_type before[2])
+{
+  r->db.types[0] = before[0];
+  r->legacy.types[0] = before[1];
+}
+
+/* What was found at an output, put into its stage and the store. */
+static int save_output(repo *r, stage *s, size_t i, bool store, bool relink)
 {
   output *o = &s->outs[i];
   tree t;
@@ -107,24 +57,9 @@ static int save_output(repo *r, stage *s, size_t i, const char *inside, bool sto
   } else
     o->legacy = false;
   odb *db = output_store(r, o);
-  code = output_look(&t, &kind, r, o, store && o->cache && !inside ? db : NULL);
+  code = output_look(&t, &kind, r, o, store && o->cache ? db : NULL);
   if (code == 0 && kind == PATH_MISSING)
     code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder", o->written);
-  if (code == 0 && inside && kind == PATH_FOLDER && o->hashed && o->oid.dir) {
-    code = merge_inside(&t, r, o, inside);
-    if (code == 0 && store) { /* the part's files into the store; the others are there or are not, as before */
-      tree part = TREE_INIT;
-      path_kind part_kind = scan_kind(r, inside);
-      if (part_kind != PATH_MISSING) {
-        code = part_kind == PATH_FILE ? scan_file(&part, r, inside) : scan_folder(&part, r, inside);
-        if (code == 0)
-          code = scan_hash(&part, r, inside, o->legacy, db);
-        tree_free(&part);
-        int forgot = place_forget(r, inside);
-        code = code < 0 ? code : forgot;
-      }
-    }
-  }
   if (code == 0 && kind == PATH_FOLDER)
     code = objects_save(&id, &t, r, store && o->cache ? db : NULL);
   else if (code == 0) {
@@ -145,23 +80,19 @@ static int save_output(repo *r, stage *s, size_t i, const char *inside, bool sto
   return code;
 }
 
-/* The output that a path belongs to, or a new .dvc file for it. *owned: the stage is the caller's. */
-static int find_or_make(stage **s, size_t *index, char **inside, bool *owned, const stages *set, const char *rel)
+/* Whether what is recorded of an output is for add to change. */
+static int check_stage(const stage *s, const char *rel)
 {
-  output *o = stages_find(set, rel, false);
-  *owned = false;
-  *inside = NULL;
-  if (o) {
-    if (o->stage->name || o->stage->cmd)
-      return error_set(OPIS_ECONFLICT, "%s: an output of the pipeline stage in %s; run the pipeline, or use 'opis data commit'", rel, o->stage->file);
-    if (o->stage->n_deps)
-      return error_set(OPIS_ECONFLICT, "%s: an import (%s); 'opis data update' brings its source's changes", rel, o->stage->file);
-    *s = o->stage;
-    *index = (size_t)(o - o->stage->outs);
-    if (strcmp(o->path, rel) != 0 && !(*inside = strdup(rel)))
-      return error_nomem();
-    return 0;
-  }
+  if (s->name || s->cmd)
+    return error_set(OPIS_ECONFLICT, "%s: an output of the pipeline stage in %s; run the pipeline, or use 'opis data commit'", rel, s->file);
+  if (s->n_deps)
+    return error_set(OPIS_ECONFLICT, "%s: an import (%s); 'opis data update' brings its source's changes", rel, s->file);
+  return 0;
+}
+
+/* A .dvc file for a path that is not tracked yet. */
+static int make_stage(stage **s, const stages *set, const char *rel)
+{
   size_t n = strlen(rel);
   for (size_t i = 0; i < set->n; i++)
     for (size_t k = 0; k < set->items[i]->n_outs; k++) {
@@ -174,23 +105,21 @@ static int find_or_make(stage **s, size_t *index, char **inside, bool *owned, co
     return error_nomem();
   int code = stage_new(s, file, path_name(rel));
   free(file);
-  *index = 0;
-  *owned = code == 0;
   return code;
 }
 
-static int check_source(repo *r, const char *rel, const char *typed)
+/* inside: it is a part of a tracked folder. */
+static int check_source(repo *r, const char *rel, const char *typed, bool inside)
 {
-  bool ignored;
+  bool ignored = false;
   path_kind kind = scan_kind(r, rel);
   struct stat st;
   char *path;
-  size_t n = strlen(rel);
   if (*rel == '\0')
     return error_set(OPIS_EINVALID, "%s: the repository itself cannot be tracked", typed);
-  if (n > 4 && strcmp(rel + n - 4, ".dvc") == 0 && kind == PATH_FILE)
-    return error_set(OPIS_EINVALID, "%s: a .dvc file is what git tracks, not data", typed);
-  if (kind == PATH_MISSING)
+  if (!inside && path_is_stage_file(rel))
+    return error_set(OPIS_EINVALID, "%s: a .dvc file is what git tracks, not data; data need another name", typed);
+  if (!inside && kind == PATH_MISSING)
     return error_set(OPIS_ENOTFOUND, "%s: no such file or folder", typed);
   int code = repo_check_no_links(r, rel);
   if (code == 0)
@@ -200,47 +129,102 @@ static int check_source(repo *r, const char *rel, const char *typed)
   if (kind == PATH_FOLDER && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
     code = error_set(OPIS_EINVALID, "%s: a symbolic link to a folder; data behind it is not part of the repository", typed);
   free(path);
-  if (code == 0)
+  if (code == 0 && kind != PATH_MISSING)
     code = scan_is_ignored(&ignored, r, rel, kind == PATH_FOLDER);
   if (code == 0 && ignored)
     code = error_set(OPIS_EINVALID, "%s: ignored by .dvcignore", typed);
-  if (code == 0 && strlen(path_name(rel)) + 4 > NAME_MAX) /* before anything is written */
+  if (code == 0 && !inside && strlen(path_name(rel)) + 4 > NAME_MAX) /* before anything is written */
     code = error_set(OPIS_EINVALID, "%s: the name is too long for a .dvc file beside it; move it into a folder and add that", typed);
   return code;
 }
 
-static int add_one(repo *r, const stages *set, const char *typed, const add_options *a, name_list *written)
+typedef struct adding {
+  repo *r;
+  const stages *set;
+  const add_options *options;
+  name_list *written;
+  parts parts; /* of one folder, as long as one path after another is inside of it */
+} adding;
+
+static int save_stage(adding *a, stage *s, const output *o)
 {
-  char *rel, *inside = NULL, *shown = NULL;
-  stage *s = NULL;
-  size_t i = 0;
-  bool owned = false;
-  int code = repo_relative(&rel, r, typed);
+  int code = gitignore_add(a->r, o->path);
+  if (code == 0)
+    code = stage_save(a->r, s);
   if (code < 0)
     return code;
-  code = check_source(r, rel, typed);
-  if (code == 0)
-    code = find_or_make(&s, &i, &inside, &owned, set, rel);
-  if (code == 0)
-    code = stage_check_place(r, s->file);
-  if (code == 0)
-    code = lock_check_paths(r, (const char *const[]){s->outs[i].path}, 1, true);
-  if (code == 0 && !inside)
-    code = gitignore_check_untracked(r, rel);
-  if (code == 0)
-    code = save_and_link(r, s, i, inside, !a->no_commit, !a->no_relink);
-  if (code == 0)
-    code = gitignore_add(r, s->outs[i].path);
-  if (code == 0)
-    code = stage_save(r, s);
-  if (code == 0) {
-    shown = repo_shown(r, s->file);
-    code = shown ? names_add(written, shown) : error_nomem();
-  }
-  if (owned)
-    stage_free(s);
+  char *shown = repo_shown(a->r, s->file);
+  code = shown ? names_add(a->written, shown) : error_nomem();
   free(shown);
-  free(inside);
+  return code;
+}
+
+static int finish_parts(adding *a)
+{
+  output *o = a->parts.o;
+  if (!o)
+    return 0;
+  int code = parts_save(&a->parts, !a->options->no_commit);
+  if (code == 0)
+    code = save_stage(a, o->stage, o);
+  parts_close(&a->parts);
+  return code;
+}
+
+static int add_part(adding *a, output *o, const char *rel)
+{
+  int code = 0;
+  if (a->parts.o != o) {
+    code = finish_parts(a);
+    if (code == 0)
+      code = check_stage(o->stage, rel);
+    if (code == 0)
+      code = stage_check_place(a->r, o->stage->file);
+    if (code == 0)
+      code = lock_check_paths(a->r, (const char *const[]){o->path}, 1, true);
+    if (code == 0)
+      code = parts_open(&a->parts, a->r, o);
+  }
+  return code < 0 ? code : parts_take(&a->parts, rel, !a->options->no_commit, !a->options->no_relink);
+}
+
+static int add_whole(adding *a, output *o, const char *rel)
+{
+  stage *s = o ? o->stage : NULL;
+  size_t i = o ? (size_t)(o - s->outs) : 0;
+  int code = 0;
+  if (o && a->parts.o == o) /* all of it takes the place of parts */
+    parts_close(&a->parts);
+  else
+    code = finish_parts(a);
+  if (code == 0)
+    code = o ? check_stage(s, rel) : make_stage(&s, a->set, rel);
+  if (code == 0)
+    code = stage_check_place(a->r, s->file);
+  if (code == 0)
+    code = lock_check_paths(a->r, (const char *const[]){s->outs[i].path}, 1, true);
+  if (code == 0)
+    code = gitignore_check_untracked(a->r, rel);
+  if (code == 0)
+    code = save_output(a->r, s, i, !a->options->no_commit, !a->options->no_relink);
+  if (code == 0)
+    code = save_stage(a, s, &s->outs[i]);
+  if (!o)
+    stage_free(s);
+  return code;
+}
+
+static int add_one(adding *a, const char *typed)
+{
+  char *rel;
+  int code = repo_relative(&rel, a->r, typed);
+  if (code < 0)
+    return code;
+  output *o = stages_find(a->set, rel, false);
+  bool inside = o && strcmp(o->path, rel) != 0;
+  code = check_source(a->r, rel, typed, inside);
+  if (code == 0)
+    code = inside ? add_part(a, o, rel) : add_whole(a, o, rel);
   free(rel);
   return code;
 }
@@ -268,8 +252,7 @@ static int expand(name_list *out, char *const *paths, int n, bool patterns)
       continue;
     }
     for (size_t k = 0; k < g.gl_pathc && code == 0; k++) {
-      size_t length = strlen(g.gl_pathv[k]);
-      bool ours = (length > 4 && strcmp(g.gl_pathv[k] + length - 4, ".dvc") == 0) || strcmp(path_name(g.gl_pathv[k]), ".gitignore") == 0;
+      bool ours = path_is_stage_file(g.gl_pathv[k]) || strcmp(path_name(g.gl_pathv[k]), ".gitignore") == 0;
       if (!ours && !contains(out, g.gl_pathv[k]))
         code = names_add(out, g.gl_pathv[k]);
     }
@@ -298,8 +281,17 @@ int data_add(repo *r, char *const *paths, int n, const add_options *a, name_list
     names_free(&all);
     return code;
   }
+  adding each = {.r = r, .set = &set, .options = a, .written = written};
+  link_type linking[2];
+  set_linking(r, !a->no_relink, linking);
   for (size_t i = 0; i < all.n && code == 0; i++)
-    code = add_one(r, &set, all.items[i], a, written);
+    code = add_one(&each, all.items[i]);
+  char first[1024] = "";
+  if (code < 0)
+    snprintf(first, sizeof first, "%s", opis_error_message());
+  int finished = finish_parts(&each); /* after an error, too: what was named before it is added */
+  code = code < 0 ? error_set(code, "%s", first) : finished;
+  reset_linking(r, linking);
   stages_free(&set);
   names_free(&all);
   int staged = repo_stage_touched(r);
@@ -307,6 +299,18 @@ int data_add(repo *r, char *const *paths, int n, const add_options *a, name_list
 }
 
 /* ---- commit ---- */
+
+static int commit_part(repo *r, output *o, const char *inside, bool relink)
+{
+  parts p;
+  int code = parts_open(&p, r, o);
+  if (code == 0)
+    code = parts_take(&p, inside, true, relink);
+  if (code == 0)
+    code = parts_save(&p, true);
+  parts_close(&p);
+  return code;
+}
 
 static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*ask)(void *user, const char *question), void *user)
 {
@@ -339,10 +343,10 @@ static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*
     if (!ask || !ask(user, question))
       return error_set(OPIS_ECONFLICT, "%s: changed since it was added; -f commits what is there now", s->file);
   }
-  code = save_and_link(r, s, i, t->inside, true, relink);
+  code = t->inside ? commit_part(r, o, t->inside, relink) : save_output(r, s, i, true, relink);
   if (code == 0)
     code = gitignore_add(r, o->path);
-  return code == 0 && changed ? stage_save(r, s) : code;
+  return code == 0 && (changed || force) ? stage_save(r, s) : code;
 }
 
 int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool no_relink, bool (*ask)(void *user, const char *question), void *user)
@@ -353,9 +357,12 @@ int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, 
   if (code < 0)
     return code;
   code = targets_collect(&t, r, &set, names, n, recursive, with_deps);
+  link_type linking[2];
+  set_linking(r, !no_relink, linking);
   for (size_t i = 0; code == 0 && i < t.n; i++)
     if (n > 0 || !t.items[i].out->stage->name)
       code = commit_one(r, &t.items[i], force, !no_relink, ask, user);
+  reset_linking(r, linking);
   targets_free(&t);
   stages_free(&set);
   int staged = repo_stage_touched(r);

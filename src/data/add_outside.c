@@ -68,6 +68,8 @@ static int resolve(char **rel, repo *r, const char *name, const add_options *a)
   free(typed);
   if (code == 0 && **rel == '\0')
     code = error_set(OPIS_EINVALID, "the repository itself cannot be tracked");
+  if (code == 0)
+    code = repo_check_folder(r, *rel);
   if (code == 0 && !a->to_remote && !a->force && scan_kind(r, *rel) != PATH_MISSING)
     code = error_set(OPIS_EEXISTS, "%s: exists already; --force takes its place", *rel);
   return code < 0 ? code : repo_check_no_links(r, *rel);

@@ -195,8 +195,7 @@ int data_get(char **written, const char *url, const char *typed, const get_optio
   int code = source_path(&path, typed);
   if (code == 0)
     code = resolve(&to, path, o->out, o->force);
-  size_t n = to ? strlen(to) : 0;
-  if (code == 0 && ((n > 4 && strcmp(to + n - 4, ".dvc") == 0) || strcmp(path_name(to), "dvc.yaml") == 0))
+  if (code == 0 && path_is_stage_file(to))
     code = error_set(OPIS_EINVALID, "%s: a .dvc file names data; name the data themselves", typed);
   if (code == 0) {
     folder = path_folder(to);

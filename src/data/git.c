@@ -254,19 +254,19 @@ typedef struct tree_search {
   const char *below; /* every file at or below this; NULL: stage files alone */
 } tree_search;
 
-static bool is_wanted(const tree_search *s, const char *rel, const char *name, size_t n)
+static bool is_wanted(const tree_search *s, const char *rel, const char *name)
 {
   size_t m = s->below ? strlen(s->below) : 0;
   if (s->below)
     return m == 0 || (strncmp(rel, s->below, m) == 0 && (!rel[m] || rel[m] == '/'));
-  return strcmp(name, "dvc.yaml") == 0 || (n > 4 && strcmp(name + n - 4, ".dvc") == 0);
+  return path_is_stage_file(name);
 }
 
 static int visit(const char *root, const git_tree_entry *entry, void *payload)
 {
   tree_search *s = payload;
   const char *name = s->g->git_tree_entry_name(entry), *prefix = s->g->prefix;
-  size_t n = strlen(name), m = strlen(prefix);
+  size_t m = strlen(prefix);
   char *rel;
   if (s->g->git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
     if (strcmp(name, ".dvc") == 0)
@@ -287,7 +287,7 @@ static int visit(const char *root, const git_tree_entry *entry, void *payload)
     s->code = error_nomem();
     return -1;
   }
-  s->code = is_wanted(s, rel, name, n) ? s->each(s->user, rel) : 0;
+  s->code = is_wanted(s, rel, name) ? s->each(s->user, rel) : 0;
   free(rel);
   return s->code < 0 ? -1 : 0;
 }

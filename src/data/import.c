@@ -246,16 +246,12 @@ static int resolve(char **rel, repo *r, const char *path, const import_options *
   free(typed);
   if (code < 0)
     return code;
-  char *folder = path_folder(*rel);
-  if (!folder)
-    code = OPIS_ENOMEM;
-  else if (**rel == '\0')
+  if (**rel == '\0')
     code = error_set(OPIS_EINVALID, "the repository itself cannot be an import; name a path in it with -o");
-  else if (*folder && scan_kind(r, folder) != PATH_FOLDER)
-    code = error_set(OPIS_ENOTFOUND, "%s: no such folder", folder);
-  else if (!o->force && scan_kind(r, *rel) != PATH_MISSING)
+  else
+    code = repo_check_folder(r, *rel);
+  if (code == 0 && !o->force && scan_kind(r, *rel) != PATH_MISSING)
     code = error_set(OPIS_EEXISTS, "%s: exists already; --force takes its place", *rel);
-  free(folder);
   return code < 0 ? code : repo_check_no_links(r, *rel);
 }
 

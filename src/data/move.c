@@ -166,7 +166,32 @@ static int check_place(repo *r, const stages *set, const output *o, const char *
   return code;
 }
 
-static int check_move(repo *r, const stages *set, const output *o, const char *a, const char *b, const char *from, const char *to)
+/* Also a link that leads nowhere. */
+static bool is_there(const repo *r, const char *rel)
+{
+  struct stat st;
+  char *path;
+  if (repo_absolute(&path, r, rel) < 0)
+    return false;
+  bool there = lstat(path, &st) == 0;
+  free(path);
+  return there;
+}
+
+/* A stage file moves into a folder that is there, as with DVC. */
+static int check_folder(const repo *r, const char *typed, const char *b, const char *to)
+{
+  char *path;
+  bool folder = strcmp(typed, b) == 0 && to[strlen(to) - 1] == '/';
+  if (asprintf(&path, "%s%s", b, folder ? "/" : "") < 0)
+    return error_nomem();
+  int code = repo_check_folder(r, path);
+  free(path);
+  return code;
+}
+
+/* typed: where to as it was named, b: where to indeed. */
+static int check_move(repo *r, const stages *set, const output *o, const char *a, const char *typed, const char *b, const char *from, const char *to)
 {
   if (!o)
     return error_set(OPIS_ENOTFOUND, "%s: not tracked", from);
@@ -174,7 +199,10 @@ static int check_move(repo *r, const stages *set, const output *o, const char *a
     return error_set(OPIS_EUNSUPPORTED, "%s: an output of a pipeline stage; change dvc.yaml instead", from);
   if (strcmp(a, b) == 0)
     return error_set(OPIS_EINVALID, "%s: is already there", from);
-  return scan_kind(r, b) != PATH_MISSING ? error_set(OPIS_EEXISTS, "%s: exists already", to) : check_place(r, set, o, a, b);
+  if (is_there(r, b))
+    return error_set(OPIS_EEXISTS, "%s: exists already", to);
+  int code = named_alike(o->stage, a) ? check_folder(r, typed, b, to) : 0;
+  return code < 0 ? code : check_place(r, set, o, a, b);
 }
 
 /* Into a folder, as mv does. */
@@ -194,7 +222,7 @@ static int move(repo *r, const stages *set, const char *a, const char *typed, co
     code = resolve(&b, r, a, typed);
   output *o = code == 0 ? stages_find(set, a, true) : NULL;
   if (code == 0 && !again)
-    code = check_move(r, set, o, a, b, from, to);
+    code = check_move(r, set, o, a, typed, b, from, to);
   if (code == 0)
     code = repo_check_no_links(r, b);
   if (code == 0)

@@ -101,3 +101,9 @@ const char *path_name(const char *path)
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
 }
+
+bool path_is_stage_file(const char *path)
+{
+  size_t n = strlen(path);
+  return (n > 4 && strcmp(path + n - 4, ".dvc") == 0) || strcmp(path_name(path), "dvc.yaml") == 0;
+}

@@ -279,6 +279,19 @@ int repo_check_no_links(const repo *r, const char *rel)
   return 0;
 }
 
+int repo_check_folder(const repo *r, const char *rel)
+{
+  char *folder = path_folder(rel), *path;
+  int code = folder ? repo_absolute(&path, r, folder) : error_nomem();
+  if (code == 0) {
+    if (!file_is_folder(path))
+      code = error_set(OPIS_ENOTFOUND, "%s: there is no folder '%s'; make it first: mkdir -p '%s'", rel, folder, folder);
+    free(path);
+  }
+  free(folder);
+  return code;
+}
+
 int repo_touch(repo *r, const char *rel)
 {
   for (size_t i = 0; i < r->n_touched; i++)

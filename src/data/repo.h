@@ -59,11 +59,14 @@ char *repo_shown(const repo *r, const char *rel);
 int repo_absolute(char **absolute, const repo *r, const char *rel);
 /* Whether a folder between the root and the path's last name is a link: what is behind it is not ours. */
 int repo_check_no_links(const repo *r, const char *rel);
+/* Whether there is the folder that a path is in ("a/b/": a/b itself). OPIS_ENOTFOUND. */
+int repo_check_folder(const repo *r, const char *rel);
 /* Joins and takes "." and ".." out: "a/b" + "../c" -> "a/c". NULL (with a message) when it leads above the top. */
 char *path_normal(const char *folder, const char *path);
 char *path_relative(const char *from_folder, const char *to); /* both relative to one top: "a" to "a/b/c" -> "b/c"; "a/x" to "b" -> "../../b" */
 char *path_folder(const char *path);                          /* malloc'ed; "" for a bare name */
 const char *path_name(const char *path);
+bool path_is_stage_file(const char *path); /* by its name: "x.dvc" or "dvc.yaml", which no output may have */
 
 /* file_replace and file_replace_open (util/file.h) for files of the repository, path absolute: the temporary file is in .dvc/tmp, so that a kill leaves nothing among what git and the user see. */
 int repo_replace(const repo *r, const char *path, const void *bytes, size_t n, bool sync);

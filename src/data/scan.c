@@ -441,12 +441,6 @@ typedef struct stage_walk {
   void *user;
 } stage_walk;
 
-static bool is_stage_file(const char *name)
-{
-  size_t n = strlen(name);
-  return strcmp(name, "dvc.yaml") == 0 || (n > 4 && strcmp(name + n - 4, ".dvc") == 0);
-}
-
 static int walk_stages(stage_walk *w, int fd, const ignore *dvc_above, const ignore *git_above, int depth)
 {
   size_t length = w->path.n, n = 0;
@@ -467,7 +461,7 @@ static int walk_stages(stage_walk *w, int fd, const ignore *dvc_above, const ign
   for (int pass = 0; pass < 2 && code == 0; pass++) /* first the files, whose outputs then hide folders */
     for (size_t i = 0; i < n && code == 0; i++) {
       bool folder = items[i].type == DT_DIR;
-      if (folder != (pass == 1) || (!folder && !is_stage_file(items[i].name)) || always_ignored(items[i].name, folder))
+      if (folder != (pass == 1) || (!folder && !path_is_stage_file(items[i].name)) || always_ignored(items[i].name, folder))
         continue;
       if (length)
         strbuf_putc(&w->path, '/');

@@ -368,7 +368,9 @@ int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t 
     const char *path = strstr(s->text.s, "  path:");
     strbuf text = STRBUF_INIT;
     if (path && strncmp(s->text.s, "outs:\n- hash: md5\n", 18) == 0) {
-      strbuf_printf(&text, "outs:\n- md5:%s\n  size: %llu\n", quoted.s, (unsigned long long)size);
+      strbuf_printf(&text, "outs:\n- md5:%s\n", quoted.s);
+      if (size != SIZE_UNKNOWN)
+        strbuf_printf(&text, "  size: %llu\n", (unsigned long long)size);
       if (id->dir)
         strbuf_printf(&text, "  nfiles: %llu\n", (unsigned long long)nfiles);
       if (executable)
@@ -385,7 +387,7 @@ int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t 
     code = set_key(s, i, "md5", quoted.s + 1);
     snprintf(number, sizeof number, "%llu", (unsigned long long)size);
     if (code == 0)
-      code = set_key(s, i, "size", number);
+      code = set_key(s, i, "size", size == SIZE_UNKNOWN ? NULL : number);
     snprintf(number, sizeof number, "%llu", (unsigned long long)nfiles);
     if (code == 0)
       code = set_key(s, i, "nfiles", id->dir ? number : NULL);
@@ -402,7 +404,7 @@ int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t 
   o->legacy = false;
   o->size = size;
   o->nfiles = nfiles;
-  o->has_size = true;
+  o->has_size = size != SIZE_UNKNOWN;
   o->has_nfiles = id->dir;
   o->executable = executable;
   return 0;

@@ -61,7 +61,8 @@ int stage_load_file(stage **out, const repo *r, const char *rel); /* one .dvc fi
 
 /* A new .dvc file's stage for one output beside it; not yet written. */
 int stage_new(stage **out, const char *dvc_rel, const char *written);
-/* What was found goes into the output and the text: md5, size, nfiles, isexec, hash. */
+#define SIZE_UNKNOWN UINT64_MAX
+/* What was found goes into the output and the text: md5, size (where it is known), nfiles, isexec, hash. */
 int stage_set_output(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
 int stage_set_path(stage *s, size_t i, const char *written);
 /* Whether a stage file may be there: not where git would never see it. OPIS_EINVALID. */
@@ -70,7 +71,7 @@ int stage_save(repo *r, stage *s); /* writes the .dvc file, durable, and touches
 
 /* The output whose path is exactly this, or that holds this path; NULL. */
 output *stages_find(const stages *set, const char *rel, bool exact);
-/* Whether a path can become an output of the stage file: no other stage's output is there, above or below. OPIS_ECONFLICT. */
+/* Whether a path can become an output of the stage file: no other stage's output is there, above or below (OPIS_ECONFLICT), and it has no stage file's name (OPIS_EINVALID). */
 int stages_check_free(const stages *set, const char *rel, const char *file);
 
 /* Targets as DVC takes them: .dvc files, names of stages, outputs, paths inside of outputs, with recursive also folders. No targets: everything. */

@@ -174,6 +174,8 @@ int stage_check_place(repo *r, const char *file)
 int stages_check_free(const stages *set, const char *rel, const char *file)
 {
   size_t n = strlen(rel);
+  if (path_is_stage_file(rel))
+    return error_set(OPIS_EINVALID, "%s: a .dvc file is what git tracks, not data; data need another name", rel);
   for (size_t i = 0; i < set->n; i++)
     for (size_t k = 0; k < set->items[i]->n_outs; k++) {
       const char *path = set->items[i]->outs[k].path;

@@ -276,11 +276,9 @@ static int lay_output(viewing *v, tree_entry *root, const output *o)
 
 /* ---- both ---- */
 
-static bool is_stage_file(const char *path)
+static bool is_dvcs_own(const char *path)
 {
-  const char *name = path_name(path);
-  size_t n = strlen(name);
-  return strcmp(name, "dvc.yaml") == 0 || strcmp(name, ".dvcignore") == 0 || (n > 4 && strcmp(name + n - 4, ".dvc") == 0);
+  return path_is_stage_file(path) || strcmp(path_name(path), ".dvcignore") == 0;
 }
 
 /* Data below what is a file now, or in a folder that is a file among the data. */
@@ -325,7 +323,7 @@ static int merge(tree *out, viewing *v)
       if (order > 0 && a->n && below_a_file(a, path))
         continue;
     }
-    if (!v->o->stage_files && is_stage_file(whole.path))
+    if (!v->o->stage_files && is_dvcs_own(whole.path))
       continue;
     const char *path = whole.path;
     tree_entry *e = put(out, path, whole.flags, whole.size);

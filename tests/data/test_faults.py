@@ -144,6 +144,11 @@ def add_changed(world):
     world.write(V2)
 
 
+def tracked_beside_a_folder(world):
+    tracked(world)
+    (world.repo / "sub").mkdir()
+
+
 def pushed(world):
     tracked(world)
     world.ok("push")
@@ -202,6 +207,7 @@ SCENARIOS = {
     "add-file": (add_file, ["add", "d/b"]),
     "add-changed": (add_changed, ["add", "data"]),
     "add-no-commit": (add_changed, ["add", "--no-commit", "data"]),
+    "add-part": (add_changed, ["add", "data/b", "data/new", "data/sub/c.txt"]),
     "commit": (add_changed, ["commit", "-f"]),
     "checkout": (two_versions, ["checkout"]),
     "checkout-hardlink": (two_versions_hard, ["checkout"]),
@@ -214,7 +220,7 @@ SCENARIOS = {
     "gc-cloud": (garbage, ["gc", "-w", "-c", "-f"]),
     "restore": (garbage, ["restore", "HEAD~1"]),
     "move": (tracked, ["move", "data", "moved"]),
-    "move-into": (tracked, ["move", "data", "sub/moved"]),
+    "move-into": (tracked_beside_a_folder, ["move", "data", "sub/moved"]),
     "remove": (tracked, ["remove", "data.dvc"]),
     "remove-outs": (tracked, ["remove", "data.dvc", "--outs"]),
     "unprotect": (protected, ["unprotect", "data"]),

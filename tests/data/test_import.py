@@ -92,7 +92,7 @@ def test_refused(here, source, tmp_path):  # noqa: F811
     here.ok("import", "../repo", "data", "--force")
     assert here.read("data") == {"a": b"changed", "sub/b": b"2"}
     assert "tracks" in here.fails("import", "../repo", "single", "-o", "data/single")
-    assert "no such folder" in here.fails("import", "../repo", "single", "-o", "nowhere/single")
+    assert "there is no folder" in here.fails("import", "../repo", "single", "-o", "nowhere/single")
     assert "neither" in here.fails("import", "../repo", "nosuch")
     here.write({"own": b"1"})
     here.ok("add", "own")

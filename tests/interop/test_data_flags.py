@@ -83,10 +83,11 @@ FORMS = [  # where, and what is typed
     ("sub", ["checkout"]), ("sub", ["checkout", "inner/data/x"]), ("sub", ["checkout", "../data/sub"]), ("data", ["checkout", "a"]), ("", ["checkout", "single", "sub/inner/data.dvc"]),
     ("", ["push", "data/a"]), ("", ["push", "data/sub"]), ("", ["push", "data/nosuch"]), ("", ["push", "nosuch"]), ("", ["push", "sub"]), ("", ["push", "-R", "sub"]), ("sub", ["push", "inner/data"]), ("sub/inner", ["push", "data.dvc", "../../data/b"]), ("sub", ["push"]),
     ("", ["fetch", "data/a"]), ("", ["fetch", "nosuch"]), ("", ["fetch", "-R", "sub"]), ("", ["pull", "data/a"]), ("sub", ["pull", "inner/data/x", "../single"]), ("", ["pull", "-R", "."]), ("", ["pull", "nosuch"]),
-    ("", ["add", "data/a"]), ("", ["add", "nosuch"]), ("", ["add", "."]), ("", ["add", "data", "single"]), ("sub", ["add", "inner/data"]), ("sub", ["add", "../data"]), ("", ["add", "data.dvc"]), ("", ["add", "data/new"]), ("", ["add"]),
+    ("", ["add", "data/a"]), ("", ["add", "nosuch"]), ("", ["add", "."]), ("", ["add", "data", "single"]), ("sub", ["add", "inner/data"]), ("sub", ["add", "../data"]), ("", ["add", "data.dvc"]), ("", ["add", "data/new"]), ("", ["add"]), ("", ["add", "data/nosuch"]), ("", ["add", "--no-commit", "data/a", "data/new"]), ("data", ["add", "new"]), ("", ["add", "single/x"]),
     ("", ["commit", "-f", "data"]), ("", ["commit", "-f", "data.dvc"]), ("", ["commit", "-f"]), ("", ["commit", "-f", "nosuch"]), ("", ["commit", "-f", "-R", "sub"]), ("sub", ["commit", "-f", "inner/data.dvc"]), ("", ["commit", "-f", "data/a"]),
     ("", ["remove", "data.dvc"]), ("", ["remove", "data"]), ("", ["rm", "single.dvc", "data.dvc", "--outs"]), ("", ["remove", "nosuch.dvc"]), ("sub", ["remove", "inner/data.dvc"]), ("", ["remove"]),
-    ("", ["move", "data", "moved"]), ("", ["mv", "data.dvc", "moved"]), ("", ["move", "data", "sub"]), ("", ["move", "data", "sub/moved"]), ("", ["move", "nosuch", "x"]), ("", ["move", "single", "data"]), ("sub", ["move", "inner/data", "here"]),
+    ("", ["move", "data", "moved"]), ("", ["mv", "data.dvc", "moved"]), ("", ["move", "data", "sub"]), ("", ["move", "data", "sub/moved"]), ("", ["move", "nosuch", "x"]), ("", ["move", "single", "data"]), ("sub", ["move", "inner/data", "here"]), ("", ["move", "data", "nosuch/data"]), ("", ["move", "single", "nosuch/"]), ("", ["move", "single", "moved.dvc"]),
+    ("", ["move", "single.dvc", "nosuch/x.dvc"]), ("", ["move", "single", "sub/inner"]), ("", ["move", "sub/inner/data", "."]), ("sub", ["move", "../single", "inner"]), ("", ["move", "data", "data/x"]), ("", ["add", "-o", "x.dvc", "single"]), ("", ["add", "-o", "nosuch/x", "/etc/hostname"]), ("", ["add", "-o", "nosuch/x", "--to-remote", "/etc/hostname"]),
     ("", ["move", "data/a", "x"]), ("", ["unprotect", "data"]), ("", ["unprotect", "data/a"]), ("", ["unprotect", "nosuch"]), ("sub", ["unprotect", "inner/data", "../single"]),
     ("", ["diff", "--targets", "data"]), ("", ["diff", "HEAD", "--targets", "data/a", "single"]), ("", ["diff", "nosuch"]), ("sub", ["diff"]), ("", ["list", "."]), ("", ["list", ".", "data"]), ("", ["list", ".", "nosuch"]), ("sub", ["list", ".."]), ("", ["ls", ".", "sub"]),
     ("", ["gc"]), ("", ["gc", "-f"]), ("sub", ["gc", "-w", "-f"]), ("", ["remote", "default"]), ("", ["remote", "default", "nosuch"]), ("", ["remote", "remove", "nosuch"]), ("", ["remote", "rename", "store", "other"]), ("", ["remote", "modify", "store", "jobs", "3"]),
@@ -96,7 +97,6 @@ FORMS = [  # where, and what is typed
 ]
 OURS = {  # where opis answers otherwise
     ("sub/inner", "push data.dvc ../../data/b"),  # DVC pushes the first alone
-    ("", "add data/a"),  # a file of a folder that is gone: DVC takes it out of the folder's list; 'add data' says the same
     ("", "commit -f data/a"),  # opis takes what is inside a tracked folder for the folder
     ("", "init -f"),  # DVC throws the cache away
 }

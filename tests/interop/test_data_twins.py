@@ -42,6 +42,15 @@ class Twins:
         assert (mine.returncode == 0) == (status == 0), self.say(f"opis {mine.returncode} {mine.stderr.decode()}, DVC {status}")
         return status == 0
 
+    def step_without_left_overs(self, *args):
+        """The same for what lets DVC store objects that nothing names: away with them."""
+        objects = ".dvc/cache/files/md5"
+        before = set(self.theirs.objects(objects))
+        done = self.step(*args)
+        for o in set(self.theirs.objects(objects)) - before - set(self.mine.objects(objects)):
+            (self.theirs.path / objects / o[:2] / o[2:]).unlink()
+        return done
+
     def git(self, *args):
         self.done.append(("git", *args))
         for r in self.both:
@@ -129,6 +138,14 @@ def lose(path, top, rng):
         shutil.rmtree(where)
 
 
+def size_in_its_place(path):
+    """A size that comes back is written last; a move by DVC brings it forward again, opis leaves the order."""
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if line.startswith("  size:"))
+    lines.insert(2, lines.pop(at))
+    path.write_text("".join(lines))
+
+
 def tracked(twins):
     return [t for t in TOPS if os.path.lexists(twins.mine.path / f"{t}.dvc")]
 
@@ -150,7 +167,7 @@ def random_step(twins, commits):
     rng, known = twins.rng, tracked(twins)
     target = rng.choice(known) if known else None
     kind = rng.choice(["add"] * 5 + ["fill"] * 3 + ["lose", "lose", "push", "push target", "checkout", "checkout target", "lost cache", "gc", "gc", "gc", "gc cloud", "commit", "git", "git", "back", "move", "move",
-                       "remove", "remove", "no-commit", "ignore", "unprotect", "recursive", "type", "pipeline", "both"])
+                       "remove", "remove", "no-commit", "ignore", "unprotect", "recursive", "type", "pipeline", "both", "part", "part", "part"])
     twins.done.append(kind)
     if kind == "add" or target is None:
         top = rng.choice(TOPS)
@@ -166,6 +183,19 @@ def random_step(twins, commits):
         if twins.step("add", "--no-commit", target):  # (what is in no cache, DVC's checkout -f takes away; opis keeps it)
             twins.reports("status", "--json")
             twins.step("commit", "-f", target)
+    elif kind == "part":
+        where = twins.theirs.path / target
+        names = [p.relative_to(twins.theirs.path).as_posix() for p in sorted(where.rglob("*"))] if where.is_dir() else []  # (as it was: some of it changes, or goes, before it is named)
+        twins.each(lambda p, r: fill(p, target, r))
+        twins.each(lambda p, r: lose(p, target, r))
+        names += [p.relative_to(twins.theirs.path).as_posix() for p in sorted(where.rglob("*"))] if where.is_dir() else []
+        names = [n for n in names if "/-" not in n]
+        ignoring = any(line and not line.startswith("#") for line in (twins.mine.path / ".dvcignore").read_text().split("\n"))  # (what is ignored DVC takes all the same, when it is a part)
+        if names and not ignoring:  # (of several parts DVC stores the list in between, of a folder that of its own)
+            twins.step_without_left_overs("add", *rng.choice([[], [], ["--no-commit"]]), *rng.sample(names, min(len(names), rng.choice([1, 1, 2, 3]))))
+            if twins.step("commit", "-f", f"{target}.dvc"):
+                twins.compare()
+                twins.each(lambda p, r: size_in_its_place(p / f"{target}.dvc"))
     elif kind == "fill":
         twins.each(lambda p, r: fill(p, target, r))
     elif kind == "lose":
@@ -208,7 +238,7 @@ def random_step(twins, commits):
                 shutil.rmtree(r.path / top) if (r.path / top).is_dir() else (r.path / top).unlink(missing_ok=True)
     elif kind == "move" and "[" not in target:  # (DVC leaves the .gitignore line of such a name)
         twins.step("commit", "-f", f"{target}.dvc")  # (DVC stores what changed meanwhile, and forgets it)
-        twins.step("move", rng.choice([target, f"{target}.dvc"]), rng.choice([t for t in TOPS if t != target and (twins.theirs.path / t).parent.exists()] + ["moved", "[moved] two"]))
+        twins.step_without_left_overs("move", rng.choice([target, f"{target}.dvc"]), rng.choice([t for t in TOPS if t != target and (twins.theirs.path / t).parent.exists()] + ["moved", "[moved] two"]))
     elif kind == "remove" and "[" not in target:
         twins.step("remove", *rng.choice([[f"{target}.dvc"], [f"{target}.dvc", "--outs"], [target]]))
         for r in twins.both:  # (what remove leaves, DVC's next checkout takes away, because it made it once; opis leaves it)
