@@ -246,7 +246,7 @@ static int run_checkout(const cli_command *self, int argc, char **argv)
   status = data_open(&s, true);
   if (status)
     return status;
-  checkout_options o = {c.sync.force, c.relink, c.sync.allow_missing, c.sync.recursive, c.sync.with_deps};
+  checkout_options o = {.force = c.sync.force, .relink = c.relink, .allow_missing = c.sync.allow_missing, .recursive = c.sync.recursive, .with_deps = c.sync.with_deps};
   int code = data_checkout(&done, s.repo, a.operands, a.n_operands, &o);
   cli_progress_clear(s.progress);
   if (c.summary)

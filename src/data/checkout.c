@@ -82,7 +82,7 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
   if (code < 0)
     return code;
   code = targets_collect(&t, r, &set, names, n, o->recursive, o->with_deps);
-  if (code == 0)
+  if (code == 0 && !o->lists_asked_for)
     sync_bring_dirs(r, &t);
   if (code == 0 && n == 0)
     code = place_remove_stale(c, r, &set);

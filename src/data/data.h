@@ -62,6 +62,7 @@ void status_free(status_list *l);
 /* ---- checkout ---- */
 typedef struct checkout_options {
   bool force, relink, allow_missing, recursive, with_deps;
+  bool lists_asked_for; /* the default remote was asked for directory objects that the cache has not */
 } checkout_options;
 int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout_options *o);
 

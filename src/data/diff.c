@@ -1,6 +1,8 @@
 /* opis data diff: what two versions of the data have different, or a version and the work tree. */
 #include "data/git.h"
 #include "data/objects.h"
+#include "data/source.h"
+#include "data/sync.h"
 
 #include "util/error.h"
 
@@ -14,13 +16,14 @@ enum { IS_DIR = 1 << 16, IS_LEGACY = 1 << 17, IS_TAKEN = 1 << 18 };
 /* One of the two versions: every output and every file in one, by root-relative path. */
 typedef struct side {
   tree flat;
-  name_list unknown; /* outputs whose directory object the cache has not: what is in them cannot be told */
+  name_list unknown; /* outputs whose directory object is nowhere: what is in them cannot be told */
 } side;
 
 typedef struct comparing {
   repo *r;
   side old_side, new_side;
   bool work_tree; /* the new side is the work tree, and what the cache has not of the old one is told */
+  source *lists;  /* this repository with a temporary cache: lists of folders that only the remote has; NULL: not needed */
   diff_result *d;
 } comparing;
 
@@ -106,6 +109,12 @@ static int put(side *s, const char *path, const char *below, size_t below_n, con
   return 0;
 }
 
+static int each_file(comparing *c, const output *o, tree_each *each, void *user)
+{
+  int code = objects_each(output_store(c->r, o), &o->oid, each, user);
+  return code == OPIS_ENOTFOUND && c->lists ? objects_each(output_store(c->lists->repo, o), &o->oid, each, user) : code;
+}
+
 static bool within(const char *inside, const output *o, const char *below, size_t n)
 {
   if (!inside)
@@ -128,14 +137,14 @@ static int put_file(void *user, const char *path, size_t n, const uint8_t md5[MD
 }
 
 /* An output as its stage file has it. */
-static int put_recorded(side *s, repo *r, const target *t)
+static int put_recorded(comparing *c, side *s, const target *t)
 {
   const output *o = t->out;
   uint32_t flags = o->legacy ? IS_LEGACY : 0;
   int code = t->inside ? 0 : put(s, o->path, NULL, 0, o->hashed ? o->oid.md5 : NULL, flags | (o->hashed && o->oid.dir ? IS_DIR : 0));
   if (code < 0 || !o->hashed || !o->oid.dir)
     return code;
-  code = objects_each(output_store(r, o), &o->oid, put_file, &(filling){s, t});
+  code = each_file(c, o, put_file, &(filling){s, t});
   return code == OPIS_ENOTFOUND ? names_add(&s->unknown, o->path) : code;
 }
 
@@ -186,7 +195,7 @@ static int ask_all(comparing *c, const output *o)
 {
   int code = ask_one(c, o, NULL, 0, o->oid.md5, o->oid.dir);
   if (code == 0 && o->oid.dir)
-    code = objects_each(output_store(c->r, o), &o->oid, ask_file, &(asking){c, o});
+    code = each_file(c, o, ask_file, &(asking){c, o});
   return code == OPIS_ENOTFOUND ? 0 : code;
 }
 
@@ -217,7 +226,7 @@ static int put_before(comparing *c, const output *before, tree *seen)
 {
   int code = put(&c->old_side, before->path, NULL, 0, before->oid.md5, IS_DIR | (before->legacy ? IS_LEGACY : 0));
   if (code == 0)
-    code = objects_each(output_store(c->r, before), &before->oid, put_changed, &(sparing){c, before, seen});
+    code = each_file(c, before, put_changed, &(sparing){c, before, seen});
   return code == OPIS_ENOTFOUND ? names_add(&c->old_side.unknown, before->path) : code;
 }
 
@@ -235,6 +244,39 @@ static target *counterpart(const targets *other, const target *t)
     if (!other->items[i].inside && other->items[i].out->path && strcmp(other->items[i].out->path, t->out->path) == 0)
       return &other->items[i];
   return NULL;
+}
+
+static bool same_record(const output *a, const output *b)
+{
+  return a->hashed && b->hashed && a->legacy == b->legacy && oid_same(&a->oid, &b->oid);
+}
+
+/* Lists that the cache has not come from the remote, as far as it can be asked. The cache stays as it is: what it has not is told, too. */
+static int bring_lists(comparing *c, const targets *before, const targets *now)
+{
+  const targets *const sides[] = {before, now};
+  targets wanted = {.items = malloc((before->n + now->n + 1) * sizeof *wanted.items)};
+  char *folder;
+  int code = 0;
+  if (!wanted.items)
+    return error_nomem();
+  for (int k = 0; k < (c->work_tree ? 1 : 2); k++)
+    for (size_t i = 0; i < sides[k]->n; i++) {
+      const target *t = &sides[k]->items[i], *twin = c->work_tree ? NULL : counterpart(sides[!k], t);
+      const output *o = t->out;
+      if (!o->refused && o->cache && o->path && o->hashed && o->oid.dir && !(twin && same_record(o, twin->out)) && !odb_has(output_store(c->r, o), &o->oid))
+        wanted.items[wanted.n++] = *t;
+    }
+  if (wanted.n && asprintf(&folder, "%s/tmp/opis", c->r->dvc) < 0)
+    code = error_nomem();
+  else if (wanted.n) {
+    code = source_open(&c->lists, c->r->root, &(source_options){.folder = folder, .hooks = c->r->hooks});
+    if (code == 0)
+      sync_bring_dirs(c->lists->repo, &wanted);
+    free(folder);
+  }
+  free(wanted.items);
+  return code;
 }
 
 static int fill(comparing *c, const targets *before, const targets *now)
@@ -268,14 +310,14 @@ static int fill(comparing *c, const targets *before, const targets *now)
       if (code == 0)
         code = put_seen(&c->new_side, t, &seen, kind, &id);
     } else if (code == 0 && !c->work_tree)
-      code = put_recorded(&c->new_side, c->r, t);
+      code = put_recorded(c, &c->new_side, t);
     else if (code == 0 && known)
       code = put_seen(&c->new_side, t, &seen, kind, &id);
     tree_free(&seen);
   }
   for (size_t i = 0; i < before->n && code == 0; i++)
     if (!done[i] && !skipped(c, before->items[i].out))
-      code = put_recorded(&c->old_side, c->r, &before->items[i]);
+      code = put_recorded(c, &c->old_side, &before->items[i]);
   free(done);
   return code;
 }
@@ -463,6 +505,8 @@ int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new
       if (absent[i] && absent[n + i])
         code = error_set(OPIS_ENOTFOUND, "%s: tracked in neither of the two versions", names[i]);
     if (code == 0)
+      code = bring_lists(&c, &before, &now);
+    if (code == 0)
       code = fill(&c, &before, &now);
     if (code == 0)
       code = compare(&c);
@@ -471,6 +515,7 @@ int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new
   for (int i = 0; i < 5; i++)
     sort(all[i]);
   free(absent);
+  source_close(c.lists);
   targets_free(&before);
   targets_free(&now);
   stages_free(&old_set);

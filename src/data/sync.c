@@ -1,6 +1,7 @@
 /* opis data push, fetch, pull, status --cloud. */
 #include "data/sync.h"
 
+#include "data/dirs.h"
 #include "data/objects.h"
 #include "data/transfer.h"
 
@@ -233,37 +234,6 @@ int data_push_commits(repo *r, char *const *hex, size_t n, uint64_t *pushed)
 
 /* ---- fetch ---- */
 
-typedef struct bringing {
-  repo *r;
-  const sync_options *o;
-  remote *remote; /* the last one used */
-  uint64_t fetched;
-} bringing;
-
-static int same_name(const char *a, const char *b)
-{
-  return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* A directory object that the cache has not: without it, its files are not known. */
-static int bring_dir(void *user, const oid *o, bool legacy, const char *name)
-{
-  bringing *b = user;
-  const char *wanted = b->o->remote ? b->o->remote : name ? name : config_get(&b->r->config, "core", "", "remote");
-  int code = 0;
-  if (b->remote && !same_name(b->remote->name, wanted)) {
-    remote_close(b->remote);
-    b->remote = NULL;
-  }
-  if (!b->remote)
-    code = transfer_open(&b->remote, b->r, wanted);
-  if (code == 0)
-    code = transfer_bring_one(b->r, b->remote, o, legacy);
-  if (code == 0)
-    b->fetched++;
-  return code;
-}
-
 typedef struct denying {
   const used *u;
   uint8_t *gone;
@@ -347,46 +317,59 @@ int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, 
   return code;
 }
 
+static int fetch_collected(const dirs *d, used *u, const sync_options *o, uint64_t *fetched, lost *missing)
+{
+  int code = dirs_set_absent_aside(u, d, missing);
+  if (code == 0)
+    return sync_fetch_used(d->r, u, o, fetched, missing);
+  used_free(u);
+  return code;
+}
+
 static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint64_t *fetched, lost *missing)
 {
   used u;
-  bringing b = {.r = r, .o = o};
+  dirs d = {.r = r, .remote = o->remote};
   *fetched = 0;
-  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = bring_dir, .max_size = o->max_size, .user = &b});
-  remote_close(b.remote);
-  *fetched = b.fetched;
-  return code < 0 ? code : sync_fetch_used(r, &u, o, fetched, missing);
+  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = dirs_bring, .max_size = o->max_size, .user = &d});
+  *fetched = d.fetched;
+  if (code == 0)
+    code = fetch_collected(&d, &u, o, fetched, missing);
+  dirs_close(&d);
+  return code;
 }
 
 void sync_bring_dirs(repo *r, const targets *t)
 {
-  bringing b = {.r = r, .o = &(sync_options){0}};
+  dirs d = {.r = r};
   bool asked = true;
   for (size_t i = 0; i < t->n && asked; i++) {
     const output *o = t->items[i].out;
     if (!o->refused && o->cache && o->hashed && o->oid.dir && !stage_is_import(o->stage) && !odb_has(output_store(r, o), &o->oid)) {
-      int code = bring_dir(&b, &o->oid, o->legacy, o->remote);
+      int code = dirs_bring(&d, &o->oid, o->legacy, o->remote);
       asked = code == 0 || code == OPIS_ENOTFOUND;
+      if (!asked && code != OPIS_EINVALID) /* without a remote, there is nobody to ask */
+        repo_warn(r, "the remote cannot be asked what is in %s: %s", o->path, opis_error_message());
     }
   }
-  remote_close(b.remote);
+  dirs_close(&d);
 }
 
 int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_t *fetched, lost *missing)
 {
   used u = {0};
-  bringing b = {.r = r, .o = o};
+  dirs d = {.r = r, .remote = o->remote};
   int code = 0;
   *fetched = 0;
   for (size_t i = 0; i < t->n && code == 0; i++)
-    code = used_add(&u, r, t->items[i].out, t->items[i].inside, &(used_options){.bring = bring_dir, .user = &b});
-  remote_close(b.remote);
-  *fetched = b.fetched;
-  if (code < 0) {
+    code = used_add(&u, r, t->items[i].out, t->items[i].inside, &(used_options){.bring = dirs_bring, .user = &d});
+  *fetched = d.fetched;
+  if (code == 0)
+    code = fetch_collected(&d, &u, o, fetched, missing);
+  else
     used_free(&u);
-    return code;
-  }
-  return sync_fetch_used(r, &u, o, fetched, missing);
+  dirs_close(&d);
+  return code;
 }
 
 /* Imports come from their source, not from a remote of ours. c: one that had no data so far is put into place here, as its stage file does not name them. */
@@ -418,7 +401,7 @@ static int bring(changes *c, repo *r, char *const *names, int n, const sync_opti
 {
   lost missing = {0};
   expanded e;
-  checkout_options how = {.force = o->force, .allow_missing = o->allow_missing, .recursive = o->recursive, .with_deps = o->with_deps};
+  checkout_options how = {.force = o->force, .allow_missing = o->allow_missing, .recursive = o->recursive, .with_deps = o->with_deps, .lists_asked_for = !o->remote};
   *result = (sync_result){0};
   int code = expand(&e, r, names, n, o);
   if (code == 0)
@@ -463,7 +446,7 @@ static int compare_group(cloud_list *l, repo *r, group *g, int jobs)
     if (where[i] == (HERE | THERE))
       continue;
     if (where[i] == 0 && g->u.items[i].oid.dir) { /* DVC leaves it out, too: what its files are, nobody knows */
-      repo_warn(r, "%s: neither in the cache nor on the remote", g->u.items[i].name);
+      repo_warn(r, DIRS_ABSENT, g->u.items[i].name);
       continue;
     }
     cloud_entry *larger = realloc(l->items, (l->n + 1) * sizeof *larger);
@@ -510,10 +493,12 @@ int data_status_cloud(cloud_list *l, repo *r, char *const *names, int n, const s
   used u;
   group *groups = NULL;
   size_t n_groups = 0;
-  bringing b = {.r = r, .o = o};
+  dirs d = {.r = r, .remote = o->remote};
   *l = (cloud_list){0};
-  int code = used_collect(&u, r, names, n, o, &(used_options){.names = true, .pushable = true, .bring = bring_dir, .user = &b});
-  remote_close(b.remote);
+  int code = used_collect(&u, r, names, n, o, &(used_options){.names = true, .pushable = true, .bring = dirs_bring, .user = &d});
+  if (code == 0)
+    code = dirs_set_absent_aside(&u, &d, NULL);
+  dirs_close(&d);
   if (code < 0)
     return code;
   code = split(&groups, &n_groups, &u, o->remote);

@@ -10,7 +10,7 @@ int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_
 /* The same for objects that are collected already; u is used up. */
 int sync_fetch_used(repo *r, used *u, const sync_options *o, uint64_t *fetched, lost *missing);
 
-/* What checkout lacks to know which files there are: directory objects of which only the remote knows, as far as it can be asked. */
+/* Directory objects that the cache has not, as far as the remote can be asked: it is warned of when it cannot. */
 void sync_bring_dirs(repo *r, const targets *t);
 
 /* Sends objects that are collected to their remotes; u is used up. */

@@ -63,3 +63,37 @@ def test_before_the_first_commit(repo):
     repo.write({"a": b"1"})
     repo.ok("add", "a")
     assert repo.ok("diff", "--json") == "{}\n"
+
+
+def lose_lists(repo):
+    for path in (repo.path / ".dvc/cache/files/md5").rglob("*.dir"):
+        path.unlink()
+
+
+def test_lists_that_only_the_remote_has(history, tmp_path):
+    history.ok("remote", "add", "-d", "store", "../store")
+    history.ok("push")
+    whole, changed = json.loads(history.ok("diff", "--json")), history.run("diff", "--json", "--targets", "data/a").stdout
+    lose_lists(history)
+    before = history.objects()
+    told = json.loads(history.ok("diff", "--json"))
+    assert told == dict(whole, **{"not in cache": [{"path": "data/"}]})
+    assert history.run("diff", "--json", "--targets", "data/a").stdout == changed
+    assert history.objects() == before and not list((history.path / ".dvc/tmp/opis").glob("source-*"))  # the cache stays as it is
+    (tmp_path / "store").rename(tmp_path / "away")
+    assert json.loads(history.ok("diff", "--json"))["added"] == []
+    history.ok("add", "data")
+    history.ok("commit")
+    history.commit("two")
+    (tmp_path / "away").rename(tmp_path / "store")
+    history.ok("push")
+    lose_lists(history)
+    assert json.loads(history.ok("diff", "v1", "HEAD", "--json"))["added"] == whole["added"]
+
+
+def test_a_remote_that_does_not_answer(history):
+    history.ok("remote", "add", "-d", "store", "gopher://nowhere/data")
+    lose_lists(history)
+    done = history.run("diff", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["modified"] == [{"path": "data/"}]
+    assert b"the remote cannot be asked what is in data: " in done.stderr

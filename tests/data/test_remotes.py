@@ -354,6 +354,19 @@ def test_http(published, tmp_path):
         other.fails("pull")
 
 
+def test_http_is_asked_once_for_a_list_that_is_nowhere(published, tmp_path):
+    for path in published.store.rglob("*.dir"):
+        path.unlink()
+    with files(published.store) as port, proxy(port, lambda _: None) as (own, seen):
+        other = http_clone(published, tmp_path / "repo2", own)
+        other.commit()
+        other.git("commit", "-q", "--allow-empty", "-m", "2")
+        for args in (["fetch"], ["fetch", "-A"], ["pull"], ["checkout"], ["status", "-c"], ["diff"]):
+            del seen[:]
+            other.run(*args)
+            assert len(seen) == 1, args
+
+
 @pytest.mark.parametrize("settings, wanted", [
     ({"auth": "basic", "user": "me", "password": "p:w"}, basic("me", "p:w")),
     ({"auth": "custom", "custom_auth_header": "X-Token", "password": "t0ken"}, ("X-Token", "t0ken")),
