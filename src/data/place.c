@@ -28,7 +28,7 @@ int placing_check_saved(placing *p, const tree *have, const size_t *gone, size_t
       continue;
     if (lost++ < SHOWN) {
       char *full = NULL, *shown = asprintf(&full, "%s%s%s", p->rel, *e->path ? "/" : "", e->path) < 0 ? NULL : repo_shown(p->r, full);
-      strbuf_printf(&list, "\n  %s", shown ? shown : e->path);
+      strbuf_printf(&list, "%s%s", lost > 1 ? ", " : " ", shown ? shown : e->path);
       free(shown);
       free(full);
     }
@@ -36,7 +36,7 @@ int placing_check_saved(placing *p, const tree *have, const size_t *gone, size_t
   int code = 0;
   if (lost)
     code = error_set(OPIS_ECONFLICT, "%s: would lose %zu changed %s that no version has: 'opis data add' saves %s, --force gives %s up:%s%s", p->rel, lost,
-      lost == 1 ? "file" : "files", lost == 1 ? "it" : "them", lost == 1 ? "it" : "them", list.s ? list.s : "", lost > SHOWN ? "\n  …" : "");
+      lost == 1 ? "file" : "files", lost == 1 ? "it" : "them", lost == 1 ? "it" : "them", list.s ? list.s : "", lost > SHOWN ? ", …" : "");
   strbuf_free(&list);
   return code;
 }

@@ -93,6 +93,30 @@ def test_missing_everywhere(remote, tmp_path):
     assert not remote.run("push").stderr
 
 
+def test_checkout_of_what_the_cache_has_not(repo):
+    """It fails as DVC does; but what stands in the work tree stays, and what the cache has is put into place."""
+    repo.write(GOLDEN, "data")
+    repo.write({"single": b"1"})
+    repo.ok("add", "data", "single")
+    store = repo.path / ".dvc/cache/files/md5"
+    (store / "5d/41402abc4b2a76b9719d911017c592").unlink()
+    (store / "c4/ca4238a0b923820dcc509a6f75849b").unlink()
+    assert repo.run("checkout").returncode == 0  # all of it is in place
+    repo.write({"data/a.jpg": b"mine", "data/b": b"mine", "single": b"mine"})
+    err = repo.fails("checkout")
+    assert "would lose 2 changed files that no version has: 'opis data add' saves them, --force gives them up: data/a.jpg, data/b\n" in err
+    for options, code in (([], 1), (["--allow-missing"], 0)):
+        repo.write({"data/b": b"mine"})
+        done = repo.run("checkout", "-f", *options)
+        assert done.returncode == code and b"data/a.jpg: not in the cache" in done.stderr and b"single: not in the cache" in done.stderr and done.stdout == b"M\tdata/\n"
+        assert repo.read("data") == dict(GOLDEN, **{"a.jpg": b"mine"}) and repo.text("single") == "mine"
+    shutil.rmtree(repo.path / "data")
+    assert repo.run("checkout", "data").returncode == 1 and set(repo.read("data")) == set(GOLDEN) - {"a.jpg"}
+    for path in store.rglob("*.dir"):
+        path.unlink()
+    assert repo.run("checkout", "-f", "data").returncode == 1 and set(repo.read("data")) == set(GOLDEN) - {"a.jpg"}
+
+
 def test_what_was_never_pushed(remote, tmp_path):
     remote.write(GOLDEN, "data")
     remote.write({"single": b"1"})
