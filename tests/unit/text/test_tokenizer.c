@@ -140,7 +140,7 @@ static void *encode_often(void *user)
   for (int i = 0; i < 50; i++) {
     int32_t *ids;
     size_t n;
-    if (tokenizer_encode(user, &ids, &n, "a man riding a wave") < 0 || n != 5)
+    if (tokenizer_id(user, "\xC4\xA0man") < 0 || tokenizer_encode(user, &ids, &n, "a man riding a wave") < 0 || n != 5)
       return user;
     free(ids);
   }
@@ -162,6 +162,48 @@ static void shared_by_threads(void **state)
   tokenizer_free(t);
 }
 
+/* Ids are the same without the index of tokens (before the first text is encoded, few added tokens) and with it: of a token that stands twice the highest, spelled with escapes or not. */
+static void ids_with_and_without_index(void **state)
+{
+  (void)state;
+  static const char vocabulary[] = "{\"a\": 0, \"b\": 1, \"a\": 2, \"\\u0120\\u0041\": 3, \"\xC3\xA9\": 4, \"\": 5, \"b\\\"\": 6, \"gone\": 7, \"new\": 7, \"far\": 40}";
+  for (int n_added = 0; n_added <= 40; n_added += 8) {
+    json_t *added = json_object();
+    for (int i = 0; i < n_added; i++) { /* their ids lie in the hole before "far" and behind it */
+      char name[16];
+      snprintf(name, sizeof name, "<%d>", i);
+      json_object_set_new(added, name, json_integer(i % 2 ? 8 + i / 2 : 41 + i / 2));
+    }
+    json_object_set_new(added, "b", json_integer(1));
+    tokenizer_source s = {.vocab_json = vocabulary, .vocab_json_size = sizeof vocabulary - 1, .merges_txt = "", .added_tokens = added};
+    tokenizer *t;
+    assert_int_equal(tokenizer_new(&t, &s), 0);
+    json_decref(added);
+    for (int indexed = 0; indexed < 2; indexed++) {
+      assert_int_equal(tokenizer_id(t, "a"), 2);
+      assert_int_equal(tokenizer_id(t, "b"), 1);
+      assert_int_equal(tokenizer_id(t,
+                         "\xC4\xA0"
+                         "A"),
+        3);
+      assert_int_equal(tokenizer_id(t, "\xC3\xA9"), 4);
+      assert_int_equal(tokenizer_id(t, ""), 5);
+      assert_int_equal(tokenizer_id(t, "b\""), 6);
+      assert_int_equal(tokenizer_id(t, "gone"), -1);
+      assert_int_equal(tokenizer_id(t, "new"), 7);
+      assert_int_equal(tokenizer_id(t, "far"), 40);
+      assert_int_equal(tokenizer_id(t, "nowhere"), -1);
+      for (int i = 0; i < n_added; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "<%d>", i);
+        assert_int_equal(tokenizer_id(t, name), i % 2 ? 8 + i / 2 : 41 + i / 2);
+      }
+      round_trip(t, "ab", "ab", false); /* from here on there is an index */
+    }
+    tokenizer_free(t);
+  }
+}
+
 /* A word of half a million letters takes n log n, not n squared. */
 static void long_words(void **state)
 {
@@ -180,6 +222,6 @@ static void long_words(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {cmocka_unit_test(byte_pairs), cmocka_unit_test(word_pieces), cmocka_unit_test(refuses), cmocka_unit_test(broken_merges),
-    cmocka_unit_test(shared_by_threads), cmocka_unit_test(long_words)};
+    cmocka_unit_test(shared_by_threads), cmocka_unit_test(ids_with_and_without_index), cmocka_unit_test(long_words)};
   return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }
