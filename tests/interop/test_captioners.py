@@ -83,6 +83,7 @@ def some_rules(r, vocab, ends):
         "sequence_bias": [[some(r.choice([1, 1, 2])), r.choice([-4.0, 2.5, 6.0])] for _ in range(6)],
         "bad_words_ids": [some(r.choice([1, 1, 2])) for _ in range(30)],
         "forced_eos_token_id": ends[0],
+        "forced_bos_token_id": some(1)[0],
         "suppress_tokens": some(20),
         "begin_suppress_tokens": some(20) + ends[:1],
         "renormalize_logits": True,
@@ -112,7 +113,8 @@ def some_defaults(r, settings, vocab, ends):
 
 
 def gpt2_model(r, folder, kind):
-    heads, width, side, patch = r.choice([1, 2, 4]), r.choice([16, 32, 48]), r.choice([28, 42, 56]), r.choice([7, 14])
+    heads, width = r.choice([(1, 16), (2, 32), (4, 48), (4, 16), (3, 24), (5, 40), (7, 49), (3, 129)])
+    side, patch = r.choice([(28, 7), (42, 14), (56, 14), (56, 7), (64, 32), (96, 32)])
     common = dict(hidden_size=width, num_hidden_layers=r.randint(1, 3), num_attention_heads=heads, image_size=side, patch_size=patch, hidden_act=r.choice(ACTIVATIONS), qkv_bias=r.random() < 0.5, layer_norm_eps=r.choice([1e-12, 1e-6, 1e-3]))
     oblong = None
     if kind == "vit":
@@ -123,8 +125,9 @@ def gpt2_model(r, folder, kind):
     else:
         common["image_size"] = r.choice([side, 2 * side])  # another grid than the pictures': the table is interpolated
         encoder = transformers.Dinov2Config(mlp_ratio=r.choice([2, 4]), use_swiglu_ffn=r.random() < 0.3, layerscale_value=0.7, **common)
+    text = r.choice([(heads, width), (4, 24), (2, 24), (3, 33), (6, 72)])
     decoder = transformers.GPT2Config(
-        vocab_size=4096, n_positions=64, n_embd=r.choice([width, 24]), n_layer=r.randint(1, 3), n_head=r.choice([1, 2, 4]), bos_token_id=0, eos_token_id=0, add_cross_attention=True, is_decoder=True,
+        vocab_size=4096, n_positions=64, n_embd=text[1], n_layer=r.randint(1, 3), n_head=text[0], bos_token_id=0, eos_token_id=0, add_cross_attention=True, is_decoder=True,
         n_inner=r.choice([None, 40]), scale_attn_by_inverse_layer_idx=r.random() < 0.3, reorder_and_upcast_attn=r.random() < 0.2, activation_function=r.choice(ACTIVATIONS), layer_norm_epsilon=r.choice([1e-5, 1e-3]),
         tie_word_embeddings=r.random() < 0.8,
     )
@@ -151,13 +154,15 @@ def gpt2_model(r, folder, kind):
 
 
 def blip_model(r, folder):
-    width, side = r.choice([16, 32, 48]), r.choice([32, 48])
+    heads, width = r.choice([(1, 16), (2, 32), (4, 48), (3, 24), (5, 65)])
+    side = r.choice([32, 48, 64])
+    text_heads, text_width = r.choice([(1, 16), (2, 32), (4, 32), (3, 21), (5, 40)])
     vision = dict(
-        hidden_size=width, intermediate_size=r.choice([40, 64]), num_hidden_layers=r.randint(1, 3), num_attention_heads=r.choice([1, 2, 4]), image_size=side, patch_size=r.choice([8, 16]),
+        hidden_size=width, intermediate_size=r.choice([40, 64]), num_hidden_layers=r.randint(1, 3), num_attention_heads=heads, image_size=side, patch_size=r.choice([8, 16] + [32] * (side == 64)),
         hidden_act=r.choice(ACTIVATIONS), layer_norm_eps=r.choice([1e-5, 1e-3]),
     )
     text = dict(
-        vocab_size=145, hidden_size=r.choice([16, 32]), encoder_hidden_size=width, intermediate_size=48, num_hidden_layers=r.randint(1, 3), num_attention_heads=r.choice([1, 2, 4]),
+        vocab_size=145, hidden_size=text_width, encoder_hidden_size=width, intermediate_size=48, num_hidden_layers=r.randint(1, 3), num_attention_heads=text_heads,
         max_position_embeddings=64, bos_token_id=143, sep_token_id=4, pad_token_id=0, eos_token_id=4, is_decoder=True, layer_norm_eps=r.choice([1e-12, 1e-5]), hidden_act=r.choice(ACTIVATIONS),
         tie_word_embeddings=r.random() < 0.8,
     )
@@ -186,7 +191,7 @@ def git_model(r, folder):
 
 
 def random_options(r):
-    beams = r.randint(1, 5)
+    beams = r.randint(1, 8)
     options = {"num_beams": beams, "max_length": r.randint(8, 24)}
     if r.random() < 0.3:
         options["min_length"] = r.randint(2, 10)
