@@ -6,6 +6,7 @@ Every contender is a process of its own, kept warm; each round asks every one of
 of a contender's rounds; ratios are of the least ones, since other work on the machine only ever adds. Tokens are compared with those of Transformers in f32.
 """
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -83,12 +84,13 @@ def compare(name, folder, threads, kinds, pictures, rounds):
     reference = next((c for c in contenders if c.kind == "torch-f32"), contenders[0])
     base = min(reference.ms)
     print(f"\n### {name}, {threads} thread{'s' if threads > 1 else ''}, one picture, warm\n")
-    print(row("contender", "ms, least", "ms, median", "encode", "generate", "peak MB", f"{KINDS[reference.kind]} takes … times as long", "the same tokens"))
-    print(row(*["---"] * 8))
+    print(row("contender", "ms, least", "ms, median", "encode", "generate", "peak MB", f"{KINDS[reference.kind]} takes … times as long", "the same tokens", "place by place"))
+    print(row(*["---"] * 9))
     for c in sorted(contenders, key=lambda c: min(c.ms)):
         same = sum(c.tokens[p] == reference.tokens[p] for p in pictures)
+        places = [a == b for p in pictures for a, b in itertools.zip_longest(c.tokens[p][1:], reference.tokens[p][1:])]  # behind the start token
         stage = [f"{min(c.stage[s]):.1f}" if s in c.stage else "" for s in ("encode", "generate")]
-        print(row(KINDS[c.kind], f"{min(c.ms):.1f}", f"{statistics.median(c.ms):.1f}", *stage, f"{c.peak:.0f}", f"{base / min(c.ms):.2f}", f"{same} of {len(pictures)}"))
+        print(row(KINDS[c.kind], f"{min(c.ms):.1f}", f"{statistics.median(c.ms):.1f}", *stage, f"{c.peak:.0f}", f"{base / min(c.ms):.2f}", f"{same} of {len(pictures)}", f"{sum(places)} of {len(places)}"))
     sys.stdout.flush()
     for c in contenders:
         c.close()
