@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,11 +50,20 @@ static int take_flock(repo *r, const char *path)
   return pwrite(r->lock, pid, (size_t)n, 0) != n || ftruncate(r->lock, n) != 0 ? error_set_errno("%s", path) : 0;
 }
 
-/* The process that holds a lock of opis's on this machine, 0 when it is another's. */
-static long opis_holder(const char *content, const char *mark)
+static bool is_process(int64_t n)
 {
-  const char *at = strstr(content, mark);
-  return at ? strtol(at + strlen(mark), NULL, 10) : 0;
+  return n > 0 && n <= INT_MAX;
+}
+
+/* "FOLDER/opis-HOST-PID.lock" and nothing else: the file it names may be taken away. */
+long lock_claim_holder(const char *content, const char *mark)
+{
+  const char *at = NULL;
+  char *end;
+  for (const char *next = content; (next = strstr(next, mark)); next++)
+    at = next + strlen(mark);
+  long pid = at && *at >= '1' && *at <= '9' ? strtol(at, &end, 10) : 0;
+  return is_process(pid) && strcmp(end, ".lock") == 0 ? pid : 0;
 }
 
 /* As DVC does it: a file of our own, whose time says how long it holds, is linked to the lock's name. */
@@ -80,7 +90,7 @@ static int take_link(repo *r, const char *path)
       code = error_set_errno("%s", path);
       break;
     }
-    long pid = file_read(&content, &n, path, LARGEST_CLAIM) == 0 ? opis_holder(content, mark) : 0;
+    long pid = file_read(&content, &n, path, LARGEST_CLAIM) == 0 ? lock_claim_holder(content, mark) : 0;
     bool dead = pid > 0 && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH));
     if (dead || (stat(path, &st) == 0 && st.st_mtime < time(NULL))) {
       unlink(path);
@@ -146,11 +156,11 @@ static bool overlap(const char *a, const char *b)
   return memcmp(a, b, k) == 0 && (m == n || (m > n ? a[k] : b[k]) == '/' || k == 0);
 }
 
-static const char *holder(const json_t *info, long *pid)
+static const char *holder(const json_t *info, int64_t *pid)
 {
   const char *command = json_string_value(json_object_get(info, "cmd"));
-  *pid = (long)json_integer_value(json_object_get(info, "pid"));
-  bool alive = *pid > 0 && *pid != getpid() && (kill((pid_t)*pid, 0) == 0 || errno != ESRCH);
+  *pid = json_integer_value(json_object_get(info, "pid"));
+  bool alive = is_process(*pid) && *pid != getpid() && (kill((pid_t)*pid, 0) == 0 || errno != ESRCH);
   return alive ? (command ? command : "another command") : NULL;
 }
 
@@ -158,7 +168,7 @@ static int check_table(const repo *r, const json_t *table, const char *const *re
 {
   const char *path, *command;
   json_t *info;
-  long pid;
+  int64_t pid;
   json_object_foreach((json_t *)(uintptr_t)table, path, info) for (size_t i = 0; i < n; i++)
   {
     char *absolute;
@@ -171,9 +181,21 @@ static int check_table(const repo *r, const json_t *table, const char *const *re
     size_t k = json_is_array(info) ? json_array_size(info) : 1;
     for (size_t j = 0; j < k; j++)
       if ((command = holder(json_is_array(info) ? json_array_get(info, j) : info, &pid)))
-        return error_set(OPIS_EBUSY, "%s: in use by '%s' (process %ld); wait for it to end", rel[i], command, pid);
+        return error_set(OPIS_EBUSY, "%s: in use by '%s' (process %ld); wait for it to end", rel[i], command, (long)pid);
   }
   return 0;
+}
+
+int lock_check_table(const repo *r, const char *bytes, size_t size, const char *const *rel, size_t n, bool write)
+{
+  json_t *table = json_loadb(bytes, size, 0, NULL);
+  if (!table)
+    return 0; /* an unreadable table is DVC's to mend: it holds nobody back there either */
+  int code = check_table(r, json_object_get(table, "write"), rel, n);
+  if (code == 0 && write)
+    code = check_table(r, json_object_get(table, "read"), rel, n);
+  json_decref(table);
+  return code;
 }
 
 int lock_check_paths(const repo *r, const char *const *rel, size_t n, bool write)
@@ -186,13 +208,7 @@ int lock_check_paths(const repo *r, const char *const *rel, size_t n, bool write
   free(path);
   if (code < 0)
     return code == OPIS_ENOTFOUND ? 0 : code;
-  json_t *table = json_loadb(bytes, size, 0, NULL);
+  code = lock_check_table(r, bytes, size, rel, n, write);
   free(bytes);
-  if (!table)
-    return 0; /* an unreadable table is DVC's to mend: it holds nobody back there either */
-  code = check_table(r, json_object_get(table, "write"), rel, n);
-  if (code == 0 && write)
-    code = check_table(r, json_object_get(table, "read"), rel, n);
-  json_decref(table);
   return code;
 }

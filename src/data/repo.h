@@ -81,5 +81,8 @@ int repo_stage_touched(repo *r); /* git add of what was touched, with core.autos
 int lock_take(repo *r);
 void lock_release(repo *r);
 int lock_check_paths(const repo *r, const char *const *rel, size_t n, bool write);
+int lock_check_table(const repo *r, const char *bytes, size_t size, const char *const *rel, size_t n, bool write); /* the same with the rwlock's bytes */
+/* The process that the content of a lock by hardlink names, mark being "/opis-HOST-"; 0 when it is another machine's, or another program's. */
+long lock_claim_holder(const char *content, const char *mark);
 
 #endif
