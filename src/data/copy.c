@@ -1,6 +1,7 @@
 /* Bytes from one file to another, hashed on the way by a thread of its own: a piece is hashed while it is still in the processor's cache, and the next ones are read and written meanwhile. */
 #include "data/odb.h"
 
+#include "util/cpus.h"
 #include "util/error.h"
 #include "util/file.h"
 
@@ -8,13 +9,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PIECE = 256 * 1024, PIECES = 8 };
+enum { PIECE = 256 * 1024, PIECES = 16 };
 
 typedef struct hashing {
   pthread_mutex_t lock;
   pthread_cond_t more, room;
   size_t read, hashed; /* pieces so far */
-  bool ended;
+  bool ended, elsewhere;
+  cpu_set_t own;
   md5_state md5;
   size_t sizes[PIECES];
   uint8_t bytes[PIECES][PIECE];
@@ -23,6 +25,8 @@ typedef struct hashing {
 static void *hash_pieces(void *argument)
 {
   hashing *h = argument;
+  if (h->elsewhere)
+    cpus_anywhere(&h->own);
   pthread_mutex_lock(&h->lock);
   for (;;) {
     while (h->hashed == h->read && !h->ended)
@@ -34,7 +38,8 @@ static void *hash_pieces(void *argument)
     md5_add(&h->md5, h->bytes[k], h->sizes[k]);
     pthread_mutex_lock(&h->lock);
     h->hashed++;
-    pthread_cond_signal(&h->room);
+    if (h->read - h->hashed <= PIECES / 4)
+      pthread_cond_signal(&h->room);
   }
   pthread_mutex_unlock(&h->lock);
   return NULL;
@@ -44,8 +49,9 @@ static void *hash_pieces(void *argument)
 static size_t wait_for_room(hashing *h)
 {
   pthread_mutex_lock(&h->lock);
-  while (h->read - h->hashed == PIECES)
-    pthread_cond_wait(&h->room, &h->lock);
+  if (h->read - h->hashed == PIECES) /* woken once for many pieces: the two would wake each other for every one, and then share a processor */
+    while (h->read - h->hashed > PIECES / 4)
+      pthread_cond_wait(&h->room, &h->lock);
   size_t k = h->read % PIECES;
   pthread_mutex_unlock(&h->lock);
   return k;
@@ -91,7 +97,12 @@ int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, in
   h->read = h->hashed = 0;
   h->ended = false;
   md5_start(&h->md5);
-  if (pthread_create(&thread, NULL, hash_pieces, h) != 0) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  h->elsewhere = cpus_elsewhere(&attributes, &h->own);
+  int failed = pthread_create(&thread, &attributes, hash_pieces, h);
+  pthread_attr_destroy(&attributes);
+  if (failed) {
     free(h);
     return error_nomem();
   }
