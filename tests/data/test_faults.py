@@ -191,6 +191,14 @@ def cloned(world):
     shutil.rmtree(world.repo / ".dvc/tmp")
 
 
+def cloned_large(world):
+    tracked(world, {"large": bytes(range(256)) * 8_000})
+    world.ok("push")
+    shutil.rmtree(world.repo / "data")
+    shutil.rmtree(world.repo / ".dvc/cache")
+    shutil.rmtree(world.repo / ".dvc/tmp")
+
+
 def garbage(world):
     two_versions(world)
     world.ok("checkout")
@@ -216,6 +224,7 @@ SCENARIOS = {
     "push": (tracked, ["push"]),
     "fetch": (cloned, ["fetch"]),
     "pull": (cloned, ["pull"]),
+    "pull-large": (cloned_large, ["pull"]),
     "gc": (garbage, ["gc", "-w", "-f"]),
     "gc-cloud": (garbage, ["gc", "-w", "-c", "-f"]),
     "restore": (garbage, ["restore", "HEAD~1"]),
@@ -254,7 +263,7 @@ def check_after(name, before, after, end):
     else:
         assert before.cache.keys() <= after.cache.keys() <= end.cache.keys() | before.cache.keys() and before.store.keys() <= after.store.keys()
     assert not broken_promises(after.store), "a directory object on the remote whose files are not there"
-    if name not in ("pull", "pull-names", "fetch"):
+    if name not in ("pull", "pull-large", "pull-names", "fetch"):
         assert not broken_promises(after.cache)
 
 

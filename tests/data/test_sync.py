@@ -291,6 +291,10 @@ def test_sizes_and_damage(remote, tmp_path):
         path = remote.store / "files/md5" / names[name][:2] / names[name][2:]
         path.chmod(0o644)
         path.write_bytes(files[name][:-1] + b"?")
+    short = ["1051.bin", f"{1 << 20}.bin"]
+    for name in short:  # cut short
+        os.truncate(remote.store / "files/md5" / names[name][:2] / names[name][2:], int(name[:-4]) - 1)
+    bad += short
     assert "damaged on the remote" in other.fails("fetch")
     have = {p.parent.name + p.name for p in (other.path / ".dvc/cache/files/md5").glob("??/*")}
     assert have == {md5 for name, md5 in names.items() if name not in bad} | {p for p in have if p.endswith(".dir")}
