@@ -25,7 +25,7 @@ def peak(repo, *args):
 
 
 def test_memory_is_small_for_a_million_files(tmp_path):
-    """The promise of the README, 200 MB for a million files, by what each file more takes: there is neither a second list of all files nor a whole index or directory object beside the first."""
+    """200 MB for a million files is the aim; by what each file more takes: there is neither a second list of all files nor a whole index or directory object beside the first."""
     repos = {n: fill(Repository(tmp_path / str(n) / "repo"), n) for n in (FEW, MANY)}
     for n, repo in repos.items():
         for i in range(0, n, 10):
