@@ -68,6 +68,20 @@ static void only_the_value_goes(void **state)
   strbuf_free(&b);
 }
 
+static void line_ends_that_only_yaml_knows(void **state)
+{
+  static const char *const ends[] = {"\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"};
+  (void)state;
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    strbuf b = STRBUF_INIT;
+    strbuf_printf(&b, "outs:\n- path: a\n  md5:\n  - - t %sb:\n  desc: x\n", ends[i]);
+    size_t n = b.n;
+    assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#0", NULL}, "md5", "1", "test"), OPIS_EUNSUPPORTED);
+    assert_int_equal(b.n, n);
+    strbuf_free(&b);
+  }
+}
+
 static void only_carriage_returns_are_not_edited(void **state)
 {
   (void)state;
@@ -175,6 +189,7 @@ static void aliases_stand_for_their_anchors(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(line_ends_that_only_yaml_knows),
     cmocka_unit_test(edits_keep_comments_and_unknown_keys),
     cmocka_unit_test(long_words_take_their_line_along),
     cmocka_unit_test(only_carriage_returns_are_not_edited),
