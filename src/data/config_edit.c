@@ -113,15 +113,17 @@ int config_edit(strbuf *text, const char *section, const char *name, const char 
       return 0;
     return at.keys == 1 ? splice(text, at.header, at.end, NULL) : splice(text, at.key, at.key_end, NULL);
   }
+  bool replaces = there && at.key_end > at.key;
+  const char *written = replaces ? strcasestr(text->s + at.key, key) : NULL; /* as it stands there: it may be the same as one above it but for its case */
   if (!there)
     put_section(&line, section, name);
-  strbuf_printf(&line, "    %s = ", key);
+  strbuf_printf(&line, "    %.*s = ", (int)strlen(key), written ? written : key);
   code = put_value(&line, value);
   strbuf_putc(&line, '\n');
   if (code == 0 && strbuf_check(&line) < 0)
     code = error_nomem();
   if (code == 0)
-    code = !there ? splice(text, text->n, text->n, &line) : at.key_end > at.key ? splice(text, at.key, at.key_end, &line) : splice(text, at.last, at.last, &line);
+    code = !there ? splice(text, text->n, text->n, &line) : replaces ? splice(text, at.key, at.key_end, &line) : splice(text, at.last, at.last, &line);
   strbuf_free(&line);
   return code;
 }

@@ -313,12 +313,14 @@ static size_t line_end(strbuf *text, size_t at)
   return text->n;
 }
 
-/* Where a value's text ends: libyaml puts the end of a block collection behind the blank lines and comments that follow. */
-static size_t value_end(const yaml_node *v)
+/* Where a value's text ends: libyaml puts the end of a block collection behind the blank lines and comments that follow, and so that of the value which "? key" alone has not. */
+static size_t value_end(const strbuf *text, const yaml_node *v)
 {
-  if (v->kind != YAML_SCALAR && !v->flow && v->n)
-    return value_end(v->items[v->n - 1]);
-  return v->end;
+  if (v->kind == YAML_SCALAR || v->flow || v->n == 0)
+    return v->end;
+  const yaml_node *last = v->items[v->n - 1];
+  bool none = v->kind == YAML_MAPPING && last->kind == YAML_SCALAR && last->begin == last->end && (last->end == 0 || text->s[last->end - 1] != ':');
+  return value_end(text, none ? v->items[v->n - 2] : last);
 }
 
 /* YAML has line ends beside "\n" and "\r\n": columns and ends of lines are not what they seem where one of them is. DVC writes them as escapes. */
@@ -344,7 +346,7 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
   if (i == SIZE_MAX) {
     if (!value || map->n == 0)
       return 0;
-    size_t end = value_end(map->items[map->n - 1]);
+    size_t end = value_end(text, map->items[map->n - 1]);
     if (end > 0 && text->s[end - 1] == '\n') /* a block scalar ends behind its line */
       end--;
     end = line_end(text, end);
@@ -359,7 +361,7 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
       gap++;
     if (gap == begin && memchr(text->s + colon, '\n', begin - colon)) /* a long word has a line of its own, which goes with it */
       begin = colon + 1;
-    size_t end = value_end(v) > begin ? value_end(v) : begin;
+    size_t end = value_end(text, v) > begin ? value_end(text, v) : begin;
     if (end > begin && text->s[end - 1] == '\n') /* a block scalar ends behind its line */
       end--;
     strbuf_printf(&line, "%s%s%s", begin > colon + 1 ? "" : " ", value, end < text->n && text->s[end] == '#' ? " " : ""); /* a comment may follow a ] at once, but not a word */
@@ -367,7 +369,7 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
   } else if (i + 2 < map->n) /* up to the next key, which also works for the first one, behind "- " */
     code = strbuf_replace(text, map->items[i]->begin, map->items[i + 2]->begin, "", 0);
   else {
-    size_t end = line_end(text, value_end(map->items[i + 1])), begin = map->items[i]->begin - map->items[i]->column;
+    size_t end = line_end(text, value_end(text, map->items[i + 1])), begin = map->items[i]->begin - map->items[i]->column;
     code = map->n == 2 ? error_set(OPIS_EINVALID, "%s: '%s' is the only key of its mapping", what, key) : strbuf_replace(text, begin, end, "", 0);
   }
   strbuf_free(&line);

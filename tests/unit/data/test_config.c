@@ -19,6 +19,20 @@ static strbuf text_of(const char *s)
   return b;
 }
 
+/* For DVC the last of them counts; written as the first, it would be there twice, which configobj refuses. */
+static void keys_that_differ_by_case(void **state)
+{
+  config c = {0};
+  (void)state;
+  strbuf b = text_of("['remote \"a\"']\n    url = /1\n    urL = /2\n");
+  assert_int_equal(config_edit(&b, "remote", "a", "url", "/3", NULL), 0);
+  assert_string_equal(b.s, "['remote \"a\"']\n    url = /1\n    urL = /3\n");
+  assert_int_equal(config_parse(&c, b.s, b.n, CONFIG_REPO, "test"), 0);
+  assert_string_equal(config_get(&c, "remote", "a", "url"), "/3");
+  config_free(&c);
+  strbuf_free(&b);
+}
+
 static void edits_keep_the_rest(void **state)
 {
   static const struct {
@@ -137,6 +151,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(edits_what_counts),
+    cmocka_unit_test(keys_that_differ_by_case),
     cmocka_unit_test(edits_keep_the_rest),
     cmocka_unit_test(values_come_back),
     cmocka_unit_test(later_levels_win),

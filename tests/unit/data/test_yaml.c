@@ -68,6 +68,20 @@ static void only_the_value_goes(void **state)
   strbuf_free(&b);
 }
 
+static void a_key_without_a_value_ends_with_itself(void **state)
+{
+  yaml_node *node;
+  (void)state;
+  strbuf b = STRBUF_INIT;
+  strbuf_puts(&b, "outs:\n- md5:\n    - ? x\n  path: a\n");
+  assert_int_equal(yaml_set(&b, (const char *const[]){"outs", "#0", NULL}, "md5", "1", "test"), 0);
+  assert_int_equal(yaml_parse(&node, b.s, b.n, "test"), 0);
+  assert_string_equal(yaml_text(yaml_get(node, "outs")->items[0], "md5"), "1");
+  assert_string_equal(yaml_text(yaml_get(node, "outs")->items[0], "path"), "a");
+  yaml_node_free(node);
+  strbuf_free(&b);
+}
+
 static void line_ends_that_only_yaml_knows(void **state)
 {
   static const char *const ends[] = {"\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"};
@@ -189,6 +203,7 @@ static void aliases_stand_for_their_anchors(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(a_key_without_a_value_ends_with_itself),
     cmocka_unit_test(line_ends_that_only_yaml_knows),
     cmocka_unit_test(edits_keep_comments_and_unknown_keys),
     cmocka_unit_test(long_words_take_their_line_along),
