@@ -148,7 +148,7 @@ typedef struct adding {
 
 static int save_stage(adding *a, stage *s, const output *o)
 {
-  int code = gitignore_add(a->r, o->path);
+  int code = o->cache ? gitignore_add(a->r, o->path) : 0; /* with "cache: false", the data are git's to keep */
   if (code == 0)
     code = stage_save(a->r, s);
   if (code < 0)
@@ -203,7 +203,7 @@ static int add_whole(adding *a, output *o, const char *rel)
     code = stage_check_place(a->r, s->file);
   if (code == 0)
     code = lock_check_paths(a->r, (const char *const[]){s->outs[i].path}, 1, true);
-  if (code == 0)
+  if (code == 0 && s->outs[i].cache)
     code = gitignore_check_untracked(a->r, rel);
   if (code == 0)
     code = save_output(a->r, s, i, !a->options->no_commit, !a->options->no_relink);
@@ -325,8 +325,6 @@ static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*
     return error_set(OPIS_EUNSUPPORTED, "%s: %s", o->written, o->refused);
   if (s->name)
     return error_set(OPIS_EUNSUPPORTED, "%s: an output of a pipeline stage; opis does not write dvc.lock", o->written);
-  if (!o->cache)
-    return 0;
   int code = output_look(&now, &kind, r, o, NULL);
   if (code == 0 && kind == PATH_MISSING)
     code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder", o->written);
@@ -344,7 +342,7 @@ static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*
       return error_set(OPIS_ECONFLICT, "%s: changed since it was added; -f commits what is there now", s->file);
   }
   code = t->inside ? commit_part(r, o, t->inside, relink) : save_output(r, s, i, true, relink);
-  if (code == 0)
+  if (code == 0 && o->cache)
     code = gitignore_add(r, o->path);
   return code == 0 && (changed || force) ? stage_save(r, s) : code;
 }

@@ -136,7 +136,7 @@ static int move_output(repo *r, output *o, const char *from, const char *to, boo
   }
   if (code == 0)
     code = make_parent(r, to);
-  if (code == 0)
+  if (code == 0 && o->cache)
     code = gitignore_add(r, to);
   if (code == 0)
     code = rename_data(r, from, to);

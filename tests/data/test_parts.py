@@ -137,3 +137,19 @@ def test_moves_into_folders_that_are_there(folder):
     os.symlink("nowhere", folder.path / "link")
     assert "exists already" in folder.fails("move", "new/file", "link")
     assert "link" not in folder.text("new/.gitignore")
+
+
+def test_an_output_that_git_keeps(folder):
+    """cache: false: what it is stands in the .dvc file; it is neither stored nor hidden from git."""
+    folder.write({"file": b"1", "sub/x": b"1"})
+    folder.ok("add", "file")
+    (folder.path / "file.dvc").write_text(folder.text("file.dvc") + "  cache: false\n")
+    (folder.path / ".gitignore").write_text("/data\n")
+    folder.commit()
+    objects = folder.objects()
+    for content, args in ((b"22", ["add", "file"]), (b"333", ["commit", "-f", "file"]), (b"4444", ["commit", "-f"])):
+        folder.write({"file": content})
+        folder.ok(*args)
+        assert f"md5: {hashlib.md5(content).hexdigest()}\n  size: {len(content)}\n" in folder.text("file.dvc") and folder.ok("status", "--json") == "{}\n"
+    folder.ok("move", "file", "sub/file")
+    assert folder.objects() == objects and folder.text(".gitignore") == "/data\n" and not (folder.path / "sub/.gitignore").exists()
