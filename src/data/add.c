@@ -2,6 +2,7 @@
 #include "data/gitignore.h"
 #include "data/parts.h"
 #include "data/source.h"
+#include "data/stage_md5.h"
 
 #include "util/error.h"
 
@@ -344,6 +345,8 @@ static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*
   code = t->inside ? commit_part(r, o, t->inside, relink) : save_output(r, s, i, true, relink);
   if (code == 0 && o->cache)
     code = gitignore_add(r, o->path);
+  if (code == 0 && (changed || force) && s->n_deps)
+    code = stage_put_md5(s, false);
   return code == 0 && (changed || force) ? stage_save(r, s) : code;
 }
 

@@ -202,28 +202,6 @@ static int fill_new(stage *s, const oid *id, const tree *t)
   return 0;
 }
 
-/* The stage's own hash goes first. */
-static int put_md5(stage *s, bool first)
-{
-  char md5[MD5_HEX];
-  strbuf b = STRBUF_INIT, quoted = STRBUF_INIT;
-  int code = stage_md5(md5, s);
-  if (code == 0)
-    code = yaml_put_string(&quoted, md5, 4, 2);
-  if (code == 0 && first) {
-    strbuf_printf(&b, "md5:%s\n%s", quoted.s, s->text.s);
-    code = strbuf_check(&b);
-    if (code == 0) {
-      strbuf_free(&s->text);
-      s->text = b;
-    } else
-      strbuf_free(&b);
-  } else if (code == 0)
-    code = yaml_set(&s->text, (const char *const[]){NULL}, "md5", quoted.s + 1, s->file);
-  strbuf_free(&quoted);
-  return code;
-}
-
 /* ---- import ---- */
 
 /* Where it goes, root-relative. */
@@ -300,7 +278,7 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
   if (code == 0 && s && !o->no_download)
     code = fill_new(st, &id, &t);
   if (code == 0 && s)
-    code = put_md5(st, true);
+    code = stage_put_md5(st, true);
   if (code == 0)
     code = gitignore_add(r, rel);
   if (code == 0)
@@ -487,7 +465,7 @@ static int update_one(changes *c, repo *r, stage *st, const update_options *o)
   if (code == 0 && !o->no_download)
     code = stage_set_output(st, 0, &id, tree_bytes(&t), t.n, false);
   if (code == 0 && (moved || !o->no_download))
-    code = put_md5(st, false);
+    code = stage_put_md5(st, false);
   if (code == 0 && o->no_download && moved)
     code = clear_out(st);
   if (code == 0 && !o->no_download) /* before the .dvc file, which then says what is there: it refuses where changes would be lost */

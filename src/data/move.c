@@ -2,6 +2,7 @@
 #include "data/gitignore.h"
 #include "data/index.h"
 #include "data/objects.h"
+#include "data/stage_md5.h"
 
 #include "util/error.h"
 #include "util/file.h"
@@ -134,6 +135,11 @@ static int move_output(repo *r, output *o, const char *from, const char *to, boo
     code = written ? stage_set_path(s, i, written) : error_nomem();
     free(written);
   }
+  stage *moved = fresh ? fresh : s;
+  if (code == 0 && moved->n_deps) { /* an import's own hash is of its path, too */
+    bool hashed = strncmp(moved->text.s, "md5:", 4) == 0 || strstr(moved->text.s, "\nmd5:");
+    code = stage_put_md5(moved, fresh && !hashed);
+  }
   if (code == 0)
     code = make_parent(r, to);
   if (code == 0 && o->cache)
@@ -141,7 +147,7 @@ static int move_output(repo *r, output *o, const char *from, const char *to, boo
   if (code == 0)
     code = rename_data(r, from, to);
   if (code == 0)
-    code = stage_save(r, fresh ? fresh : s);
+    code = stage_save(r, moved);
   if (code == 0)
     code = gitignore_remove(r, from);
   if (code == 0)

@@ -86,3 +86,24 @@ int stage_md5(char hex[MD5_HEX], const stage *s)
   md5_to_hex(hex, digest);
   return 0;
 }
+
+int stage_put_md5(stage *s, bool first)
+{
+  char md5[MD5_HEX];
+  strbuf b = STRBUF_INIT, quoted = STRBUF_INIT;
+  int code = stage_md5(md5, s);
+  if (code == 0)
+    code = yaml_put_string(&quoted, md5, 4, 2);
+  if (code == 0 && first) {
+    strbuf_printf(&b, "md5:%s\n%s", quoted.s, s->text.s);
+    code = strbuf_check(&b);
+    if (code == 0) {
+      strbuf_free(&s->text);
+      s->text = b;
+    } else
+      strbuf_free(&b);
+  } else if (code == 0)
+    code = yaml_set(&s->text, (const char *const[]){NULL}, "md5", quoted.s + 1, s->file);
+  strbuf_free(&quoted);
+  return code;
+}

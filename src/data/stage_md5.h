@@ -5,5 +5,7 @@
 #include "data/stage.h"
 
 int stage_md5(char hex[MD5_HEX], const stage *s); /* of a .dvc file, from its text */
+/* Writes it into the text: into its place when there is one, else at the end, or (first) as the first line, where there must be none. */
+int stage_put_md5(stage *s, bool first);
 
 #endif

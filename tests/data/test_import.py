@@ -51,6 +51,18 @@ def test_changes_are_not_lost(here, source):  # noqa: F811
     assert here.text("data/a") == "my own" and here.text("data.dvc") == before
 
 
+def test_moved_and_committed(here, source):  # noqa: F811
+    """The stage's own hash is of the path and the data, too."""
+    here.ok("import", "../repo", "data/a")
+    (here.path / "sub").mkdir()
+    here.ok("move", "a", "b")
+    here.ok("move", "b", "sub")
+    assert here.ok("status", "--json") == "{}\n" and here.text("sub/b.dvc").startswith("md5: ") and here.text("sub/b.dvc").count("md5:") == 2
+    here.write({"sub/b": b"mine"})
+    here.ok("commit", "-f", "sub/b.dvc")
+    assert here.ok("status", "--json") == "{}\n"
+
+
 def test_without_data(here, source):  # noqa: F811
     here.ok("import", "../repo", "data", "--no-download")
     assert not (here.path / "data").exists() and "rev_lock" in here.text("data.dvc") and "size" not in here.text("data.dvc")

@@ -321,6 +321,11 @@ IMPORTS = [
     ["update", "single.dvc", "--rev", "v1"],
     ["update", "s2.dvc", "--no-download"],
     ["update", "code.dvc", "--rev", "v1", "--no-download"],
+    ["move", "s2", "moved"],
+    ["move", "single.dvc", "nosuch/single"],
+    ["move", "pl ain: x", "mo ved"],
+    ["move", "mo ved", "moved"],
+    ["commit", "-f", "code.dvc", "moved.dvc", "mo ved.dvc"],
     ["import", "../source", "single", "-o", "other", "--remote-config", "url=/nowhere"],
     ["import", "../source", "single", "-o", "wrong", "--remote", "nosuch"],
 ]
