@@ -5,12 +5,17 @@
 
 static bool early_stopping(const cli_args *a, opis_options *g)
 {
-  g->early_stopping = OPIS_EARLY_STOPPING_TRUE;
-  if (a->value && strcmp(a->value, "never") == 0)
-    g->early_stopping = OPIS_EARLY_STOPPING_NEVER;
-  else if (a->value)
-    cli_error("--early-stopping: '%s' is not never", a->value);
-  return !a->value || g->early_stopping == OPIS_EARLY_STOPPING_NEVER;
+  static const struct {
+    const char *name;
+    int value;
+  } known[] = {{"true", OPIS_EARLY_STOPPING_TRUE}, {"false", OPIS_EARLY_STOPPING_FALSE}, {"never", OPIS_EARLY_STOPPING_NEVER}};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (strcmp(a->value ? a->value : "true", known[i].name) == 0) {
+      g->early_stopping = known[i].value;
+      return true;
+    }
+  cli_error("--early-stopping: '%s' is not true, false or never", a->value);
+  return false;
 }
 
 static bool repetition_penalty(const cli_args *a, opis_options *g)

@@ -31,7 +31,7 @@ enum {
     {GENERATE_LONGEST, "max-length", "N", "stop at N tokens, start token and prompt included (default: the model's)", 0},                                                          \
     {GENERATE_MIN_LENGTH, "min-length", "N", "do not end before N tokens", 0},                                                                                                     \
     {GENERATE_LENGTH_PENALTY, "length-penalty", "X", "divide a sentence's score by its length to the power X: above 0 favours longer ones", 0},                                    \
-    {GENERATE_EARLY_STOPPING, "early-stopping", "[=never]", "stop when enough sentences have ended; with =never only when no better one can come", 0},                             \
+    {GENERATE_EARLY_STOPPING, "early-stopping", "[=true|false|never]", "stop when enough sentences have ended; =never: only when no better one can come; =false: by a guess", 0},  \
     {GENERATE_NO_REPEAT_NGRAM, "no-repeat-ngram", "N", "let no N tokens in a row come twice", 0},                                                                                  \
     {GENERATE_REPETITION_PENALTY, "repetition-penalty", "X", "make tokens less likely that were there already; 1 is none", 0},                                                     \
     {GENERATE_PROMPT, "prompt", "TEXT", "begin the description with TEXT, where the model's family takes a prompt", 0},                                                            \

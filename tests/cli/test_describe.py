@@ -554,6 +554,17 @@ def test_options_change_the_search():
     assert tokens("--repetition-penalty", 1.3, "--beams", 1, "--max-length", 20) == golden("cat.jpg", max_length=20, num_beams=1, repetition_penalty=1.3)
 
 
+def test_early_stopping_of_the_model_can_be_taken_back(tmp_path):
+    """A model that stops early by itself; =false is the default of models that say nothing."""
+    model = tmp_path / "model"
+    shutil.copytree(GOLDEN / "vit-gpt2", model)
+    path = model / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "early_stopping": "never"}))
+    for stop in ("=false", "=true", "=never", ""):
+        rows = [run("describe", "-m", m, PICTURES / "cat.jpg", "--format", "jsonl", "--beams", 4, "--length-penalty", 2, "--early-stopping" + stop).lines[0]["candidates"] for m in (GOLDEN / "vit-gpt2", model)]
+        assert rows[0] == rows[1], stop
+
+
 def golden(name, **options):
     cases = json.loads((GOLDEN / "opis-small" / "expected.json").read_text())["cases"]
     return next(c["sequences"][0] for c in cases if c["image"] == name and c["options"] == options)

@@ -22,7 +22,7 @@ def flags(options):
     out = []
     for key, value in options.items():
         if key == "early_stopping":
-            out += {True: ["--early-stopping"], False: [], "never": ["--early-stopping=never"]}[value]
+            out += {True: ["--early-stopping"], False: ["--early-stopping=false"], "never": ["--early-stopping=never"]}[value]
         else:
             out += [FLAGS[key], value]
     return out

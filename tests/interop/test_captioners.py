@@ -213,7 +213,7 @@ def flags(options):
     out = []
     for key, value in options.items():
         if key == "early_stopping":
-            out += [] if value is False else ["--early-stopping" + ("=never" if value == "never" else "")]
+            out += ["--early-stopping" + ("" if value is True else f"={value}".lower())]
         else:
             out += ["--" + NAMES.get(key, key.replace("_", "-")), str(value)]
     return out
