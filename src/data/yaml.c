@@ -323,17 +323,19 @@ static size_t value_end(const strbuf *text, const yaml_node *v)
   return value_end(text, none ? v->items[v->n - 2] : last);
 }
 
-/* YAML has line ends beside "\n" and "\r\n": columns and ends of lines are not what they seem where one of them is. DVC writes them as escapes. */
-static int check_line_ends(const strbuf *text, const char *what)
+/* YAML has line ends beside "\n" and "\r\n". DVC writes them in names alone; behind a colon, or in lists and mappings, columns and ends of lines are not what they seem. */
+static bool is_unusual_end(const char *s)
 {
-  for (size_t i = 0; i < text->n; i++) {
-    const char *s = text->s + i;
-    if (*s == '\r' && s[1] != '\n')
-      return error_set(OPIS_EUNSUPPORTED, "%s: its lines end as on old Macs; write it with line feeds", what);
-    if (strncmp(s, "\xC2\x85", 2) == 0 || strncmp(s, "\xE2\x80\xA8", 3) == 0 || strncmp(s, "\xE2\x80\xA9", 3) == 0)
-      return error_set(OPIS_EUNSUPPORTED, "%s: it has line ends that only YAML knows (U+0085, U+2028 or U+2029); write it with line feeds", what);
-  }
-  return 0;
+  return strncmp(s, "\xC2\x85", 2) == 0 || strncmp(s, "\xE2\x80\xA8", 3) == 0 || strncmp(s, "\xE2\x80\xA9", 3) == 0;
+}
+
+static bool has_unusual_ends(const strbuf *text, size_t colon, const yaml_node *v)
+{
+  const char *s = text->s + colon + 1;
+  bool found = is_unusual_end(s + strspn(s, " \t"));
+  for (size_t i = colon; v->kind != YAML_SCALAR && i < v->end && !found; i++)
+    found = is_unusual_end(text->s + i);
+  return found;
 }
 
 static int set_in(strbuf *text, const yaml_node *map, const char *key, const char *value, const char *what)
@@ -355,7 +357,7 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
   } else if (value) {
     const yaml_node *k = map->items[i], *v = map->items[i + 1];
     size_t colon = k->end + strspn(text->s + k->end, " \t"), begin = v->begin > colon ? v->begin : colon + 1, gap = colon + 1;
-    if (text->s[colon] != ':' || !strchr(" \t\r\n", text->s[colon + 1]))
+    if (text->s[colon] != ':' || !strchr(" \t\r\n", text->s[colon + 1]) || has_unusual_ends(text, colon, v))
       return error_set(OPIS_EUNSUPPORTED, "%s: '%s' is not written as 'key: value'", what, key);
     while (gap < begin && strchr(" \n", text->s[gap]))
       gap++;
@@ -379,9 +381,10 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
 int yaml_set(strbuf *text, const char *const *at, const char *key, const char *value, const char *what)
 {
   yaml_node *root;
-  int code = check_line_ends(text, what);
-  if (code == 0)
-    code = yaml_parse(&root, text->s ? text->s : "", text->n, what);
+  for (size_t i = 0; i < text->n; i++)
+    if (text->s[i] == '\r' && text->s[i + 1] != '\n')
+      return error_set(OPIS_EUNSUPPORTED, "%s: its lines end as on old Macs; write it with line feeds", what);
+  int code = yaml_parse(&root, text->s ? text->s : "", text->n, what);
   if (code < 0)
     return code;
   const yaml_node *node = root;
