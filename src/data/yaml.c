@@ -338,6 +338,14 @@ static bool has_unusual_ends(const strbuf *text, size_t colon, const yaml_node *
   return found;
 }
 
+/* The rest of a line: something may stand there that is on another one for YAML. */
+static bool line_goes_on(const strbuf *text, size_t at)
+{
+  while (at < text->n && text->s[at] != '\n' && !is_unusual_end(text->s + at))
+    at++;
+  return at < text->n && text->s[at] != '\n';
+}
+
 static int set_in(strbuf *text, const yaml_node *map, const char *key, const char *value, const char *what)
 {
   size_t i = find(map, key);
@@ -345,9 +353,11 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
   int code = 0;
   if (map->flow)
     return error_set(OPIS_EUNSUPPORTED, "%s: '%s' stands in a mapping written as {…}; write it as lines", what, key);
+  if (i == SIZE_MAX && (!value || map->n == 0))
+    return 0;
+  if ((i == SIZE_MAX || !value) && line_goes_on(text, value_end(text, map->items[i == SIZE_MAX ? map->n - 1 : i + 1])))
+    return error_set(OPIS_EUNSUPPORTED, "%s: '%s' has line ends near it that only YAML knows (U+0085, U+2028 or U+2029); write it with line feeds", what, key);
   if (i == SIZE_MAX) {
-    if (!value || map->n == 0)
-      return 0;
     size_t end = value_end(text, map->items[map->n - 1]);
     if (end > 0 && text->s[end - 1] == '\n') /* a block scalar ends behind its line */
       end--;
