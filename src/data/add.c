@@ -1,6 +1,7 @@
 /* opis data add and commit: content into the cache, and the files that name it. */
 #include "data/gitignore.h"
 #include "data/parts.h"
+#include "data/records.h"
 #include "data/source.h"
 #include "data/stage_md5.h"
 
@@ -30,7 +31,7 @@ static void reset_linking(repo *r, const link_type before[2])
   r->legacy.types[0] = before[1];
 }
 
-/* What was found at an output, put into its stage and the store. */
+/* What was found at an output, put into its stage and the store (which the disk may not have yet). */
 static int save_output(repo *r, stage *s, size_t i, bool store, bool relink)
 {
   output *o = &s->outs[i];
@@ -75,8 +76,6 @@ static int save_output(repo *r, stage *s, size_t i, bool store, bool relink)
     repo_warn(r, "%s: the folder is empty", o->written);
   if (code == 0 && store && o->cache && relink)
     code = place_relink(r, o->path, db, &t);
-  if (code == 0)
-    code = odb_sync(db);
   tree_free(&t);
   return code;
 }
@@ -94,13 +93,9 @@ static int check_stage(const stage *s, const char *rel)
 /* A .dvc file for a path that is not tracked yet. */
 static int make_stage(stage **s, const stages *set, const char *rel)
 {
-  size_t n = strlen(rel);
-  for (size_t i = 0; i < set->n; i++)
-    for (size_t k = 0; k < set->items[i]->n_outs; k++) {
-      const char *path = set->items[i]->outs[k].path;
-      if (path && strncmp(path, rel, n) == 0 && path[n] == '/')
-        return error_set(OPIS_ECONFLICT, "%s: holds '%s', which %s tracks already; 'opis data remove %s' first", rel, path, set->items[i]->file, set->items[i]->file);
-    }
+  const output *in = stages_find_below(set, rel);
+  if (in)
+    return error_set(OPIS_ECONFLICT, "%s: holds '%s', which %s tracks already; 'opis data remove %s' first", rel, in->path, in->stage->file, in->stage->file);
   char *file;
   if (asprintf(&file, "%s.dvc", rel) < 0)
     return error_nomem();
@@ -143,22 +138,10 @@ typedef struct adding {
   repo *r;
   const stages *set;
   const add_options *options;
-  name_list *written;
   parts parts; /* of one folder, as long as one path after another is inside of it */
+  gitignored rules;
+  records records;
 } adding;
-
-static int save_stage(adding *a, stage *s, const output *o)
-{
-  int code = o->cache ? gitignore_add(a->r, o->path) : 0; /* with "cache: false", the data are git's to keep */
-  if (code == 0)
-    code = stage_save(a->r, s);
-  if (code < 0)
-    return code;
-  char *shown = repo_shown(a->r, s->file);
-  code = shown ? names_add(a->written, shown) : error_nomem();
-  free(shown);
-  return code;
-}
 
 static int finish_parts(adding *a)
 {
@@ -167,7 +150,7 @@ static int finish_parts(adding *a)
     return 0;
   int code = parts_save(&a->parts, !a->options->no_commit);
   if (code == 0)
-    code = save_stage(a, o->stage, o);
+    code = records_add(&a->records, o, false, true);
   parts_close(&a->parts);
   return code;
 }
@@ -180,7 +163,7 @@ static int add_part(adding *a, output *o, const char *rel)
     if (code == 0)
       code = check_stage(o->stage, rel);
     if (code == 0)
-      code = stage_check_place(a->r, o->stage->file);
+      code = stage_check_place_among(&a->rules, a->r, o->stage->file);
     if (code == 0)
       code = lock_check_paths(a->r, (const char *const[]){o->path}, 1, true);
     if (code == 0)
@@ -201,7 +184,7 @@ static int add_whole(adding *a, output *o, const char *rel)
   if (code == 0)
     code = o ? check_stage(s, rel) : make_stage(&s, a->set, rel);
   if (code == 0)
-    code = stage_check_place(a->r, s->file);
+    code = stage_check_place_among(&a->rules, a->r, s->file);
   if (code == 0)
     code = lock_check_paths(a->r, (const char *const[]){s->outs[i].path}, 1, true);
   if (code == 0 && s->outs[i].cache)
@@ -209,7 +192,7 @@ static int add_whole(adding *a, output *o, const char *rel)
   if (code == 0)
     code = save_output(a->r, s, i, !a->options->no_commit, !a->options->no_relink);
   if (code == 0)
-    code = save_stage(a, s, &s->outs[i]);
+    return records_add(&a->records, &s->outs[i], !o, true);
   if (!o)
     stage_free(s);
   return code;
@@ -230,16 +213,8 @@ static int add_one(adding *a, const char *typed)
   return code;
 }
 
-static bool contains(const name_list *l, const char *s)
-{
-  for (size_t i = 0; i < l->n; i++)
-    if (strcmp(l->items[i], s) == 0)
-      return true;
-  return false;
-}
-
 /* Patterns turned into the names that they match; ".dvc" files among them are not data. */
-static int expand(name_list *out, char *const *paths, int n, bool patterns)
+static int expand(name_set *out, char *const *paths, int n, bool patterns)
 {
   int code = 0;
   for (int i = 0; i < n && code == 0; i++) {
@@ -247,15 +222,15 @@ static int expand(name_list *out, char *const *paths, int n, bool patterns)
     if (!patterns || glob(paths[i], 0, NULL, &g) != 0) {
       if (patterns && strpbrk(paths[i], "*?["))
         code = error_set(OPIS_ENOTFOUND, "%s: the pattern matches nothing", paths[i]);
-      else if (!contains(out, paths[i]))
-        code = names_add(out, paths[i]);
+      else
+        code = names_add_once(out, paths[i]);
       globfree(&g);
       continue;
     }
     for (size_t k = 0; k < g.gl_pathc && code == 0; k++) {
       bool ours = path_is_stage_file(g.gl_pathv[k]) || strcmp(path_name(g.gl_pathv[k]), ".gitignore") == 0;
-      if (!ours && !contains(out, g.gl_pathv[k]))
-        code = names_add(out, g.gl_pathv[k]);
+      if (!ours)
+        code = names_add_once(out, g.gl_pathv[k]);
     }
     globfree(&g);
   }
@@ -265,7 +240,7 @@ static int expand(name_list *out, char *const *paths, int n, bool patterns)
 int data_add(repo *r, char *const *paths, int n, const add_options *a, name_list *written)
 {
   stages set;
-  name_list all = {0};
+  name_set all = {0};
   int code = 0;
   if (a->out || a->to_remote) {
     if (a->out && n > 1)
@@ -279,41 +254,47 @@ int data_add(repo *r, char *const *paths, int n, const add_options *a, name_list
   if (code == 0)
     code = stages_load(&set, r);
   if (code < 0) {
-    names_free(&all);
+    name_set_free(&all);
     return code;
   }
-  adding each = {.r = r, .set = &set, .options = a, .written = written};
+  adding each = {.r = r, .set = &set, .options = a};
   link_type linking[2];
   set_linking(r, !a->no_relink, linking);
-  for (size_t i = 0; i < all.n && code == 0; i++)
-    code = add_one(&each, all.items[i]);
+  for (size_t i = 0; i < all.list.n && code == 0; i++)
+    code = add_one(&each, all.list.items[i]);
   char first[1024] = "";
   if (code < 0)
     snprintf(first, sizeof first, "%s", opis_error_message());
-  int finished = finish_parts(&each); /* after an error, too: what was named before it is added */
+  int finished = finish_parts(&each), saved = records_save(&each.records, r, written); /* after an error, too: what was named before it is added */
+  finished = finished < 0 ? finished : saved;
+  records_free(&each.records);
+  gitignored_close(&each.rules);
   code = code < 0 ? error_set(code, "%s", first) : finished;
   reset_linking(r, linking);
   stages_free(&set);
-  names_free(&all);
+  name_set_free(&all);
   int staged = repo_stage_touched(r);
   return code < 0 ? code : staged;
 }
 
 /* ---- commit ---- */
 
-static int commit_part(repo *r, output *o, const char *inside, bool relink)
+static int commit_parts(repo *r, output *o, const selection *named, bool relink)
 {
   parts p;
+  char *inside;
   int code = parts_open(&p, r, o);
-  if (code == 0)
-    code = parts_take(&p, inside, true, relink);
+  for (size_t i = 0; i < named->n && code == 0; i++) {
+    code = asprintf(&inside, "%s/%s", o->path, named->paths[i]) < 0 ? error_nomem() : parts_take(&p, inside, true, relink);
+    free(inside);
+  }
   if (code == 0)
     code = parts_save(&p, true);
   parts_close(&p);
   return code;
 }
 
-static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*ask)(void *user, const char *question), void *user)
+static int commit_one(records *l, repo *r, const target *t, bool force, bool relink, bool (*ask)(void *user, const char *question), void *user)
 {
   output *o = t->out;
   stage *s = o->stage;
@@ -342,12 +323,10 @@ static int commit_one(repo *r, const target *t, bool force, bool relink, bool (*
     if (!ask || !ask(user, question))
       return error_set(OPIS_ECONFLICT, "%s: changed since it was added; -f commits what is there now", s->file);
   }
-  code = t->inside ? commit_part(r, o, t->inside, relink) : save_output(r, s, i, true, relink);
-  if (code == 0 && o->cache)
-    code = gitignore_add(r, o->path);
+  code = t->parts.n ? commit_parts(r, o, &t->parts, relink) : save_output(r, s, i, true, relink);
   if (code == 0 && (changed || force) && s->n_deps)
     code = stage_put_md5(s, false);
-  return code == 0 && (changed || force) ? stage_save(r, s) : code;
+  return code == 0 ? records_add(l, o, false, changed || force) : code;
 }
 
 int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool no_relink, bool (*ask)(void *user, const char *question), void *user)
@@ -359,10 +338,17 @@ int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, 
     return code;
   code = targets_collect(&t, r, &set, names, n, recursive, with_deps);
   link_type linking[2];
+  records l = {0};
+  char first[1024] = "";
   set_linking(r, !no_relink, linking);
   for (size_t i = 0; code == 0 && i < t.n; i++)
     if (n > 0 || !t.items[i].out->stage->name)
-      code = commit_one(r, &t.items[i], force, !no_relink, ask, user);
+      code = commit_one(&l, r, &t.items[i], force, !no_relink, ask, user);
+  if (code < 0)
+    snprintf(first, sizeof first, "%s", opis_error_message());
+  int saved = records_save(&l, r, NULL); /* after an error, too */
+  code = code < 0 ? error_set(code, "%s", first) : saved;
+  records_free(&l);
   reset_linking(r, linking);
   targets_free(&t);
   stages_free(&set);

@@ -33,15 +33,10 @@ static int remove_stale(void *user, const char *rel, bool legacy)
   stale *s = user;
   bool same = true, tracked;
   tree t;
-  size_t n = strlen(rel);
   if (stages_find(s->set, rel, false))
     return 0;
-  for (size_t i = 0; i < s->set->n; i++) /* a folder in which there are outputs now */
-    for (size_t k = 0; k < s->set->items[i]->n_outs; k++) {
-      const char *path = s->set->items[i]->outs[k].path;
-      if (path && strncmp(path, rel, n) == 0 && path[n] == '/')
-        return index_forget(s->r, rel);
-    }
+  if (stages_find_below(s->set, rel)) /* a folder in which there are outputs now */
+    return index_forget(s->r, rel);
   path_kind kind = scan_kind(s->r, rel);
   if (kind != PATH_FILE && kind != PATH_FOLDER)
     return index_forget(s->r, rel);
@@ -99,7 +94,7 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
       continue;
     code = lock_check_paths(r, (const char *const[]){out->path}, 1, true);
     if (code == 0)
-      code = place_output(c, r, out, t.items[i].inside, o);
+      code = place_output(c, r, out, &t.items[i].parts, o);
   }
   targets_free(&t);
   stages_free(&set);
@@ -110,9 +105,8 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
 
 /* ---- remove ---- */
 
-static int remove_stage(repo *r, stage *s, bool outs)
+static int remove_outputs(repo *r, stage *s, bool outs)
 {
-  char *path;
   int code = 0;
   for (size_t i = 0; i < s->n_outs && code == 0; i++) {
     output *o = &s->outs[i];
@@ -126,11 +120,30 @@ static int remove_stage(repo *r, stage *s, bool outs)
     if (code == 0)
       code = index_forget(r, o->path);
   }
-  for (size_t i = 0; i < s->n_outs && code == 0; i++)
-    if (s->outs[i].path && s->outs[i].cache)
-      code = gitignore_remove(r, s->outs[i].path);
-  if (code == 0)
-    code = repo_absolute(&path, r, s->file);
+  return code;
+}
+
+static int remove_lines(repo *r, const stages *set)
+{
+  size_t n = 0, k = 0;
+  for (size_t i = 0; i < set->n; i++)
+    n += set->items[i]->n_outs;
+  const char **paths = malloc((n + 1) * sizeof *paths);
+  if (!paths)
+    return error_nomem();
+  for (size_t i = 0; i < set->n; i++)
+    for (size_t j = 0; j < set->items[i]->n_outs; j++)
+      if (set->items[i]->outs[j].path && set->items[i]->outs[j].cache)
+        paths[k++] = set->items[i]->outs[j].path;
+  int code = gitignore_remove_all(r, paths, k);
+  free(paths);
+  return code;
+}
+
+static int remove_file(repo *r, const stage *s)
+{
+  char *path;
+  int code = repo_absolute(&path, r, s->file);
   if (code < 0)
     return code;
   if (unlink(path) != 0 && errno != ENOENT) /* the last thing: as long as it is there, the same command finds what is left to do */
@@ -141,6 +154,8 @@ static int remove_stage(repo *r, stage *s, bool outs)
 
 int data_remove(repo *r, char *const *names, int n, bool outs)
 {
+  stages done = {0};
+  char first[1024] = "";
   int code = 0;
   for (int i = 0; i < n && code == 0; i++) {
     char *rel;
@@ -158,12 +173,22 @@ int data_remove(repo *r, char *const *names, int n, bool outs)
     } else {
       code = stage_load_file(&s, r, rel);
       if (code == 0) {
-        code = remove_stage(r, s, outs);
-        stage_free(s);
+        code = remove_outputs(r, s, outs);
+        if (code == 0)
+          code = stages_append(&done, s);
+        else
+          stage_free(s);
       }
     }
     free(rel);
   }
+  if (code < 0)
+    snprintf(first, sizeof first, "%s", opis_error_message());
+  int left = remove_lines(r, &done); /* after an error, too: what was named before it is removed */
+  for (size_t i = 0; i < done.n && left == 0; i++)
+    left = remove_file(r, done.items[i]);
+  code = code < 0 ? error_set(code, "%s", first) : left;
+  stages_free(&done);
   int staged = repo_stage_touched(r);
   return code < 0 ? code : staged;
 }

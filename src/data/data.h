@@ -30,6 +30,12 @@ typedef struct name_list {
 } name_list;
 int names_add(name_list *l, const char *s);
 void names_free(name_list *l);
+typedef struct name_set {
+  name_list list; /* in the order in which they came, each once */
+  map known;
+} name_set;
+int names_add_once(name_set *s, const char *name);
+void name_set_free(name_set *s);
 
 /* ---- add, commit, remove, move ---- */
 typedef struct add_options {

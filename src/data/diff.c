@@ -115,15 +115,6 @@ static int each_file(comparing *c, const output *o, tree_each *each, void *user)
   return code == OPIS_ENOTFOUND && c->lists ? objects_each(output_store(c->lists->repo, o), &o->oid, each, user) : code;
 }
 
-static bool within(const char *inside, const output *o, const char *below, size_t n)
-{
-  if (!inside)
-    return true;
-  const char *part = inside + strlen(o->path) + 1;
-  size_t k = strlen(part);
-  return n >= k && strncmp(below, part, k) == 0 && (n == k || below[k] == '/');
-}
-
 typedef struct filling {
   side *s;
   const target *t;
@@ -133,7 +124,7 @@ static int put_file(void *user, const char *path, size_t n, const uint8_t md5[MD
 {
   filling *f = user;
   const output *o = f->t->out;
-  return within(f->t->inside, o, path, n) ? put(f->s, o->path, path, n, md5, o->legacy ? IS_LEGACY : 0) : 0;
+  return selection_has(&f->t->parts, path) ? put(f->s, o->path, path, n, md5, o->legacy ? IS_LEGACY : 0) : 0;
 }
 
 /* An output as its stage file has it. */
@@ -141,7 +132,7 @@ static int put_recorded(comparing *c, side *s, const target *t)
 {
   const output *o = t->out;
   uint32_t flags = o->legacy ? IS_LEGACY : 0;
-  int code = t->inside ? 0 : put(s, o->path, NULL, 0, o->hashed ? o->oid.md5 : NULL, flags | (o->hashed && o->oid.dir ? IS_DIR : 0));
+  int code = t->parts.n ? 0 : put(s, o->path, NULL, 0, o->hashed ? o->oid.md5 : NULL, flags | (o->hashed && o->oid.dir ? IS_DIR : 0));
   if (code < 0 || !o->hashed || !o->oid.dir)
     return code;
   code = each_file(c, o, put_file, &(filling){s, t});
@@ -155,10 +146,10 @@ static int put_seen(side *s, const target *t, const tree *seen, path_kind kind, 
   uint32_t flags = o->legacy ? IS_LEGACY : 0;
   if (kind == PATH_FILE)
     return put(s, o->path, NULL, 0, id->md5, flags);
-  int code = t->inside ? 0 : put(s, o->path, NULL, 0, id->md5, flags | IS_DIR);
+  int code = t->parts.n ? 0 : put(s, o->path, NULL, 0, id->md5, flags | IS_DIR);
   for (size_t i = 0; i < seen->n && code == 0; i++) {
     const char *path = seen->entries[i].path;
-    if (!(seen->entries[i].flags & IS_TAKEN) && within(t->inside, o, path, strlen(path)))
+    if (!(seen->entries[i].flags & IS_TAKEN) && selection_has(&t->parts, path))
       code = put(s, o->path, path, strlen(path), seen->entries[i].md5, flags);
   }
   return code;
@@ -238,12 +229,19 @@ static bool skipped(comparing *c, const output *o)
 }
 
 /* The same output among the other side's targets, whole there as here; NULL. */
-static target *counterpart(const targets *other, const target *t)
+static const target *counterpart(const targets *other, const map *whole, const target *t)
 {
-  for (size_t i = 0; i < other->n && !t->inside; i++)
-    if (!other->items[i].inside && other->items[i].out->path && strcmp(other->items[i].out->path, t->out->path) == 0)
-      return &other->items[i];
-  return NULL;
+  const size_t *i = t->parts.n || !t->out->path ? NULL : map_get(whole, t->out->path, strlen(t->out->path));
+  return i ? &other->items[*i] : NULL;
+}
+
+static int find_whole(map *whole, const targets *t)
+{
+  int code = 0;
+  for (size_t i = t->n; i-- > 0 && code == 0;) /* the first one counts */
+    if (!t->items[i].parts.n && t->items[i].out->path)
+      code = map_put(whole, t->items[i].out->path, strlen(t->items[i].out->path), i);
+  return code;
 }
 
 static bool same_record(const output *a, const output *b)
@@ -260,14 +258,18 @@ static int bring_lists(comparing *c, const targets *before, const targets *now)
   int code = 0;
   if (!wanted.items)
     return error_nomem();
-  for (int k = 0; k < (c->work_tree ? 1 : 2); k++)
-    for (size_t i = 0; i < sides[k]->n; i++) {
-      const target *t = &sides[k]->items[i], *twin = c->work_tree ? NULL : counterpart(sides[!k], t);
+  for (int k = 0; k < (c->work_tree ? 1 : 2); k++) {
+    map whole = {0};
+    code = code < 0 || c->work_tree ? code : find_whole(&whole, sides[!k]);
+    for (size_t i = 0; i < sides[k]->n && code == 0; i++) {
+      const target *t = &sides[k]->items[i], *twin = counterpart(sides[!k], &whole, t);
       const output *o = t->out;
       if (!o->refused && o->cache && o->path && o->hashed && o->oid.dir && !(twin && same_record(o, twin->out)) && !odb_has(output_store(c->r, o), &o->oid))
         wanted.items[wanted.n++] = *t;
     }
-  if (wanted.n && asprintf(&folder, "%s/tmp/opis", c->r->dvc) < 0)
+    map_free(&whole);
+  }
+  if (code == 0 && wanted.n && asprintf(&folder, "%s/tmp/opis", c->r->dvc) < 0)
     code = error_nomem();
   else if (wanted.n) {
     code = source_open(&c->lists, c->r->root, &(source_options){.folder = folder, .hooks = c->r->hooks});
@@ -282,9 +284,10 @@ static int bring_lists(comparing *c, const targets *before, const targets *now)
 static int fill(comparing *c, const targets *before, const targets *now)
 {
   bool *done = calloc(before->n + 1, sizeof *done);
-  int code = done ? 0 : error_nomem();
+  map whole = {0};
+  int code = done ? find_whole(&whole, before) : error_nomem();
   for (size_t i = 0; i < now->n && code == 0; i++) {
-    const target *t = &now->items[i], *twin = counterpart(before, t);
+    const target *t = &now->items[i], *twin = counterpart(before, &whole, t);
     const output *o = t->out;
     tree seen = TREE_INIT;
     path_kind kind = PATH_MISSING;
@@ -318,6 +321,7 @@ static int fill(comparing *c, const targets *before, const targets *now)
   for (size_t i = 0; i < before->n && code == 0; i++)
     if (!done[i] && !skipped(c, before->items[i].out))
       code = put_recorded(c, &c->old_side, &before->items[i]);
+  map_free(&whole);
   free(done);
   return code;
 }

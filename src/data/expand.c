@@ -14,26 +14,18 @@ static bool matches(const char *pattern, const char *path)
   return strstr(pattern, "**") ? ignore_match(pattern, path) : fnmatch(pattern, path, FNM_PATHNAME | FNM_PERIOD) == 0;
 }
 
-static int add_once(name_list *l, const char *name)
-{
-  for (size_t i = 0; i < l->n; i++)
-    if (strcmp(l->items[i], name) == 0)
-      return 0;
-  return names_add(l, name);
-}
-
 /* Stage files and outputs by their names, as the user sees them. Outputs whose data are not here are found, too. */
-static int match_tracked(name_list *out, const repo *r, const stages *set, const char *pattern)
+static int match_tracked(name_set *out, const repo *r, const stages *set, const char *pattern)
 {
   int code = 0;
   for (size_t i = 0; i < set->n && code == 0; i++) {
     const stage *s = set->items[i];
     char *file = repo_shown(r, s->file);
-    code = !file ? error_nomem() : matches(pattern, file) ? add_once(out, file) : 0;
+    code = !file ? error_nomem() : matches(pattern, file) ? names_add_once(out, file) : 0;
     free(file);
     for (size_t k = 0; k < s->n_outs && code == 0; k++) {
       char *path = output_shown(r, &s->outs[k]);
-      code = !path ? error_nomem() : matches(pattern, path) ? add_once(out, path) : 0;
+      code = !path ? error_nomem() : matches(pattern, path) ? names_add_once(out, path) : 0;
       free(path);
     }
   }
@@ -41,7 +33,7 @@ static int match_tracked(name_list *out, const repo *r, const stages *set, const
 }
 
 /* Files that are here, inside of outputs. */
-static int match_files(name_list *out, const repo *r, const stages *set, const char *pattern)
+static int match_files(name_set *out, const repo *r, const stages *set, const char *pattern)
 {
   glob_t g = {0};
   int code = 0;
@@ -51,7 +43,7 @@ static int match_files(name_list *out, const repo *r, const stages *set, const c
       if (repo_relative(&rel, r, g.gl_pathv[i]) < 0)
         continue;
       if (stages_find(set, rel, false))
-        code = add_once(out, g.gl_pathv[i]);
+        code = names_add_once(out, g.gl_pathv[i]);
       free(rel);
     }
   globfree(&g);
@@ -61,20 +53,24 @@ static int match_files(name_list *out, const repo *r, const stages *set, const c
 int data_expand(name_list *out, repo *r, char *const *patterns, int n)
 {
   stages set;
+  name_set found = {0};
   int code = stages_load(&set, r);
   *out = (name_list){0};
   if (code < 0)
     return code;
   for (int i = 0; i < n && code == 0; i++) {
-    size_t before = out->n;
-    code = match_tracked(out, r, &set, patterns[i]);
+    size_t before = found.list.n;
+    code = match_tracked(&found, r, &set, patterns[i]);
     if (code == 0)
-      code = match_files(out, r, &set, patterns[i]);
-    if (code == 0 && out->n == before)
+      code = match_files(&found, r, &set, patterns[i]);
+    if (code == 0 && found.list.n == before)
       code = error_set(OPIS_ENOTFOUND, "%s: the pattern matches nothing that is tracked", patterns[i]);
   }
   stages_free(&set);
+  map_free(&found.known);
   if (code < 0)
-    names_free(out);
+    names_free(&found.list);
+  else
+    *out = found.list;
   return code;
 }

@@ -132,14 +132,41 @@ bool ignore_match(const char *pattern, const char *path)
   }
 }
 
+/* Without anything that makes it a pattern, only the name itself matches; backslashes are taken out of it. */
+static bool make_name(char *pattern)
+{
+  char *to = pattern;
+  if (strpbrk(pattern, "*?["))
+    for (const char *p = pattern; *p; p += 1 + (*p == '\\' && p[1]))
+      if (strchr("*?[", *p))
+        return false;
+  for (const char *p = pattern; *p;) {
+    p += *p == '\\' && p[1];
+    *to++ = *p++;
+  }
+  *to = '\0';
+  return true;
+}
+
+/* What is a mere name is looked up and not tried: a .gitignore may have as many lines as there are files. */
 static int put_rule(ignore *g, ignore_rule r, const char *pattern, size_t n)
 {
-  ignore_rule *larger = realloc(g->rules, (g->n + 1) * sizeof *larger);
-  if (larger)
+  if ((g->n & (g->n - 1)) == 0) {
+    ignore_rule *larger = realloc(g->rules, (g->n ? g->n * 2 : 1) * sizeof *larger);
+    if (!larger)
+      return error_nomem();
     g->rules = larger;
-  if (!larger || !(r.pattern = strndup(pattern, n)))
+  }
+  if (!(r.pattern = strndup(pattern, n)))
     return error_nomem();
-  larger[g->n++] = r;
+  g->rules[g->n++] = r;
+  if (!r.negated && !r.folder_only && make_name(r.pattern))
+    return map_put(r.tied ? &g->whole : &g->last, r.pattern, strlen(r.pattern), g->n - 1);
+  size_t *larger = realloc(g->others, (g->n_others + 1) * sizeof *larger);
+  if (!larger)
+    return error_nomem();
+  g->others = larger;
+  larger[g->n_others++] = g->n - 1;
   return 0;
 }
 
@@ -222,8 +249,12 @@ void ignore_free(ignore *g)
   for (size_t i = 0; i < g->n; i++)
     free(g->rules[i].pattern);
   free(g->rules);
+  free(g->others);
+  map_free(&g->whole);
+  map_free(&g->last);
   g->rules = NULL;
-  g->n = 0;
+  g->others = NULL;
+  g->n = g->n_others = 0;
 }
 
 /* With DVC, what is taken back is so with everything below it. */
@@ -244,13 +275,18 @@ static bool taken_back(const ignore_rule *r, const char *path, size_t depth)
 bool ignore_test(const ignore *g, const char *path, bool is_folder)
 {
   const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
-  for (; g; g = g->parent)
-    for (size_t i = g->n; i-- > 0;) {
-      const ignore_rule *r = &g->rules[i];
+  for (; g; g = g->parent) {
+    const size_t *whole = map_get(&g->whole, path + g->depth, strlen(path + g->depth)), *name = map_get(&g->last, last, strlen(last));
+    size_t behind = whole && (!name || *whole > *name) ? *whole + 1 : name ? *name + 1 : 0; /* only rules behind a name that matches can say anything else */
+    for (size_t i = g->n_others; i-- > 0 && g->others[i] >= behind;) {
+      const ignore_rule *r = &g->rules[g->others[i]];
       if (r->folder_only && !is_folder)
         continue;
       if (ignore_match(r->pattern, r->tied ? path + g->depth : last) || (r->negated && r->dvc && taken_back(r, path, g->depth)))
         return !r->negated;
     }
+    if (behind)
+      return true;
+  }
   return false;
 }

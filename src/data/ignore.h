@@ -2,6 +2,8 @@
 #ifndef DATA_IGNORE_H
 #define DATA_IGNORE_H
 
+#include "data/map.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,6 +16,9 @@ typedef struct ignore {
   const struct ignore *parent;
   ignore_rule *rules;
   size_t n;
+  map whole, last; /* rules that are mere names, by number: of the whole path below the file, of the last name */
+  size_t *others;  /* the numbers of all the rest */
+  size_t n_others;
   size_t depth; /* bytes of the folder's path below the top, its slash included: what is cut off before matching */
 } ignore;
 

@@ -125,25 +125,25 @@ static bool begin(cursor *c, const file_map *m, const char *rel)
 int index_apply(tree *t, const repo *r, const char *rel, bool legacy, bool *same)
 {
   char *path;
-  file_map map;
+  file_map m;
   cursor *c;
   *same = false;
   int code = index_path(&path, r, rel, legacy);
   if (code < 0)
     return code;
-  code = file_map_open(&map, path);
+  code = file_map_open(&m, path);
   free(path);
   if (code < 0)
     return code == OPIS_ENOMEM ? code : 0;
   c = malloc(sizeof *c);
   if (!c) {
-    file_map_close(&map);
+    file_map_close(&m);
     return error_nomem();
   }
-  if (map.data && begin(c, &map, rel)) {
+  if (m.data && begin(c, &m, rel)) {
     size_t i = 0, found = 0;
     uint64_t all = c->left, looked = 0;
-    madvise((void *)(uintptr_t)map.data, map.size, MADV_SEQUENTIAL);
+    madvise((void *)(uintptr_t)m.data, m.size, MADV_SEQUENTIAL);
     while (i < t->n && advance(c)) {
       int order = -1;
       looked++;
@@ -161,7 +161,7 @@ int index_apply(tree *t, const repo *r, const char *rel, bool legacy, bool *same
     *same = found == t->n && all == looked && c->left == 0;
   }
   free(c);
-  file_map_close(&map);
+  file_map_close(&m);
   return 0;
 }
 

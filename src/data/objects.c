@@ -243,6 +243,21 @@ int names_add(name_list *l, const char *s)
   return 0;
 }
 
+int names_add_once(name_set *s, const char *name)
+{
+  size_t n = strlen(name);
+  if (map_get(&s->known, name, n))
+    return 0;
+  int code = names_add(&s->list, name);
+  return code < 0 ? code : map_put(&s->known, s->list.items[s->list.n - 1], n, s->list.n - 1);
+}
+
+void name_set_free(name_set *s)
+{
+  names_free(&s->list);
+  map_free(&s->known);
+}
+
 void names_free(name_list *l)
 {
   for (size_t i = 0; i < l->n; i++)

@@ -21,8 +21,8 @@ int output_want(tree *t, repo *r, const output *o);
 /* All objects of an output are in the cache. */
 int output_in_cache(bool *there, repo *r, const output *o);
 
-/* Makes an output's path what its hash says. inside: only this path of it. */
-int place_output(changes *c, repo *r, const output *o, const char *inside, const checkout_options *options);
+/* Makes an output's path what its hash says. parts: only these of it; NULL: all. */
+int place_output(changes *c, repo *r, const output *o, const selection *parts, const checkout_options *options);
 /* After files went into the store: makes the work tree's files the links that cache.type asks for, where that is no copy. */
 int place_relink(repo *r, const char *rel, odb *db, tree *t);
 /* Takes a tracked path's files away, as far as they are in the cache (or force). */

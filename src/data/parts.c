@@ -32,6 +32,8 @@ void parts_close(parts *p)
 {
   tree_free(&p->list);
   tree_free(&p->taken);
+  map_free(&p->places);
+  map_free(&p->above);
   p->o = NULL;
 }
 
@@ -53,6 +55,14 @@ static void drop(dropping *d, tree_entry *e)
   d->same += now && memcmp(now->md5, e->md5, MD5_SIZE) == 0;
 }
 
+/* Of what was taken before: the path that the first n bytes of the part are. */
+static void drop_taken(dropping *d, parts *p, size_t n)
+{
+  const size_t *i = map_get(&p->places, d->part, n);
+  if (i)
+    drop(d, &p->taken.entries[*i]);
+}
+
 /* The part itself, all below it, and (there) a file where there is a folder now that leads to it. */
 static int drop_all(dropping *d, parts *p, bool there)
 {
@@ -63,10 +73,10 @@ static int drop_all(dropping *d, parts *p, bool there)
   tree_range(&p->list, d->part, &begin, &end);
   for (size_t i = begin; i < end; i++)
     drop(d, &p->list.entries[i]);
-  for (size_t i = 0; i < p->taken.n; i++) {
+  drop_taken(d, p, n);
+  for (size_t i = 0; map_get(&p->above, d->part, n) && i < p->taken.n; i++) {
     const char *path = p->taken.entries[i].path;
-    size_t m = strlen(path);
-    if ((strncmp(path, d->part, n) == 0 && (!path[n] || path[n] == '/')) || (there && strncmp(path, d->part, m) == 0 && d->part[m] == '/'))
+    if (strncmp(path, d->part, n) == 0 && path[n] == '/')
       drop(d, &p->taken.entries[i]);
   }
   for (const char *slash = there ? strchr(d->part, '/') : NULL; slash; slash = strchr(slash + 1, '/')) {
@@ -76,6 +86,7 @@ static int drop_all(dropping *d, parts *p, bool there)
     if ((e = tree_find(&p->list, above)))
       drop(d, e);
     free(above);
+    drop_taken(d, p, (size_t)(slash - d->part));
   }
   return 0;
 }
@@ -95,6 +106,23 @@ static int put(tree *t, const char *part, const char *below, const uint8_t md5[M
   memcpy(e->md5, md5, MD5_SIZE);
   e->flags = TREE_HASHED;
   return 0;
+}
+
+static int take(parts *p, const char *part, const char *below, const uint8_t md5[MD5_SIZE])
+{
+  int code = put(&p->taken, part, below, md5);
+  if (code < 0)
+    return code;
+  const char *path = p->taken.entries[p->taken.n - 1].path;
+  size_t n = strlen(path);
+  code = map_put(&p->places, path, n, p->taken.n - 1);
+  while (n > 0 && code == 0)
+    if (path[--n] == '/') {
+      if (map_get(&p->above, path, n)) /* where one folder is known, so are those above it */
+        break;
+      code = map_put(&p->above, path, n, 0);
+    }
+  return code;
 }
 
 static int look(tree *now, parts *p, const char *inside, path_kind kind, odb *store)
@@ -135,7 +163,7 @@ int parts_take(parts *p, const char *inside, bool store, bool relink)
     p->size = SIZE_UNKNOWN;
   p->changed |= !same;
   for (size_t i = 0; i < now.n && code == 0; i++)
-    code = put(&p->taken, d.part, now.entries[i].path, now.entries[i].md5);
+    code = take(p, d.part, now.entries[i].path, now.entries[i].md5);
   tree_free(&now);
   if (code < 0 && code != OPIS_ENOTFOUND) /* half of it must not be recorded */
     parts_close(p);

@@ -8,6 +8,8 @@ typedef struct parts {
   repo *r;
   output *o;        /* NULL: nothing is open */
   tree list, taken; /* what was recorded, and what was taken since */
+  map places;       /* of taken, by path: the last one */
+  map above;        /* the folders above what was taken */
   uint64_t size;    /* of all files; SIZE_UNKNOWN */
   bool changed;
 } parts;

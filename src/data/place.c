@@ -56,19 +56,13 @@ static void plan_free(plan *d)
   *d = (plan){0};
 }
 
-static bool selected(const char *path, const char *inside)
-{
-  size_t n = inside ? strlen(inside) : 0;
-  return !inside || (strncmp(path, inside, n) == 0 && (!path[n] || path[n] == '/'));
-}
-
 /* The wanted files, which come one by one in the order of their paths, beside those that are there. */
 typedef struct comparing {
   const placing *p;
   plan *d;
   tree *have;
   size_t k; /* of have: where we are */
-  const char *inside;
+  const selection *parts;
   uint32_t flags; /* of what is wanted */
   const char *what;
   tree_names names;
@@ -80,7 +74,7 @@ static int leave_behind(comparing *c, const char *path)
 {
   int order = -1;
   for (; c->k < c->have->n && (!path || (order = tree_compare_paths(c->have->entries[c->k].path, path)) < 0); c->k++)
-    if (selected(c->have->entries[c->k].path, c->inside)) {
+    if (selection_has(c->parts, c->have->entries[c->k].path)) {
       c->d->remove[c->d->n_remove++] = c->k;
       c->have->entries[c->k].flags &= ~(uint32_t)TREE_HASHED; /* not for the index */
     }
@@ -90,7 +84,7 @@ static int leave_behind(comparing *c, const char *path)
 static int compare_one(comparing *c, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
 {
   tree_entry *h = leave_behind(c, path) == 0 ? &c->have->entries[c->k++] : NULL;
-  if ((h && memcmp(md5, h->md5, MD5_SIZE) == 0 && !(c->p->relink && placing_wrong_link(c->p, h))) || !selected(path, c->inside))
+  if ((h && memcmp(md5, h->md5, MD5_SIZE) == 0 && !(c->p->relink && placing_wrong_link(c->p, h))) || !selection_has(c->parts, path))
     return 0;
   if (h)
     h->flags &= ~(uint32_t)TREE_HASHED;
@@ -128,11 +122,11 @@ static int compare_unsorted(comparing *c, repo *r, const output *o)
   return code;
 }
 
-static int compare(plan *d, placing *p, tree *have, const output *o, const char *inside)
+static int compare(plan *d, placing *p, tree *have, const output *o, const selection *parts)
 {
   char what[OID_TEXT];
   comparing c = {
-    .p = p, .d = d, .have = have, .inside = inside, .flags = TREE_HASHED | (o->executable && !o->oid.dir ? TREE_EXECUTABLE : 0), .what = what, .names = TREE_NAMES_INIT};
+    .p = p, .d = d, .have = have, .parts = parts, .flags = TREE_HASHED | (o->executable && !o->oid.dir ? TREE_EXECUTABLE : 0), .what = what, .names = TREE_NAMES_INIT};
   d->remove = malloc((have->n + 1) * sizeof *d->remove);
   if (!d->remove)
     return error_nomem();
@@ -246,7 +240,7 @@ static int apply(placing *p, plan *d, const tree *have, path_kind kind, const ou
   return code;
 }
 
-int place_output(changes *c, repo *r, const output *o, const char *inside, const checkout_options *options)
+int place_output(changes *c, repo *r, const output *o, const selection *parts, const checkout_options *options)
 {
   plan d = {.want = TREE_INIT};
   placing p = {.r = r, .db = output_store(r, o), .folder = -1, .temporary = -1, .rel = o->path, .relink = options->relink, .want = &d.want};
@@ -271,7 +265,6 @@ int place_output(changes *c, repo *r, const output *o, const char *inside, const
     code = output_look(&have, &kind, r, o, NULL);
   if (code < 0)
     return code;
-  size_t skip = strlen(o->path) + 1;
   bool other_kind = (kind == PATH_FOLDER) != o->oid.dir && kind != PATH_MISSING;
   if (other_kind && kind == PATH_FILE) { /* a file where a folder must be: it goes as a whole */
     size_t all = 0;
@@ -279,7 +272,7 @@ int place_output(changes *c, repo *r, const output *o, const char *inside, const
     tree_free(&have);
   }
   if (code == 0)
-    code = compare(&d, &p, &have, o, inside ? inside + skip : NULL);
+    code = compare(&d, &p, &have, o, parts);
   if (code == 0 && !options->force)
     code = check_all_saved(&p, &d, &have);
   size_t files = d.n_add, fresh = d.n_new, gone = d.n_remove;

@@ -186,6 +186,7 @@ void repo_close(repo *r)
   for (size_t i = 0; i < r->n_touched; i++)
     free(r->touched[i]);
   free(r->touched);
+  map_free(&r->known);
   free(r->git_root);
   free(r->cache);
   free(r->cwd);
@@ -294,9 +295,9 @@ int repo_check_folder(const repo *r, const char *rel)
 
 int repo_touch(repo *r, const char *rel)
 {
-  for (size_t i = 0; i < r->n_touched; i++)
-    if (strcmp(r->touched[i], rel) == 0)
-      return 0;
+  size_t n = strlen(rel);
+  if (map_get(&r->known, rel, n))
+    return 0;
   char **larger = realloc(r->touched, (r->n_touched + 1) * sizeof *larger);
   if (!larger)
     return error_nomem();
@@ -304,7 +305,7 @@ int repo_touch(repo *r, const char *rel)
   if (!(larger[r->n_touched] = strdup(rel)))
     return error_nomem();
   r->n_touched++;
-  return 0;
+  return map_put(&r->known, r->touched[r->n_touched - 1], n, 0);
 }
 
 int repo_stage_touched(repo *r)

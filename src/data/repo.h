@@ -4,6 +4,7 @@
 
 #include "data/config.h"
 #include "data/ignore.h"
+#include "data/map.h"
 #include "data/odb.h"
 #include "util/file.h"
 #include "util/pool.h"
@@ -38,6 +39,7 @@ typedef struct repo {
   git *git;       /* opened when first needed (repo_git) */
   char **touched; /* files for git add */
   size_t n_touched;
+  map known; /* what is among touched */
 } repo;
 
 /* Finds the repository around `start` (NULL: the present folder). OPIS_ENOTFOUND outside of one. lock: waits up to 3 seconds for DVC's lock, then OPIS_EBUSY; everything but reading of settings needs it. */

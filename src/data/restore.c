@@ -22,13 +22,13 @@ typedef struct restoring {
   targets t; /* of past */
 } restoring;
 
-/* A stage file is written once, though it may have several outputs. */
-static bool seen_before(const restoring *x, size_t i)
+/* A stage file is checked and written once, though it may have several outputs. */
+static int see(bool *before, map *seen, const target *t)
 {
-  for (size_t k = 0; k < i; k++)
-    if (!x->t.items[k].inside && strcmp(x->t.items[k].out->stage->file, x->t.items[i].out->stage->file) == 0)
-      return true;
-  return false;
+  const char *file = t->out->stage->file;
+  size_t n = strlen(file);
+  *before = map_get(seen, file, n) != NULL;
+  return *before ? 0 : map_put(seen, file, n, 0);
 }
 
 static int read_here(char **bytes, size_t *n, const repo *r, const char *rel)
@@ -73,11 +73,9 @@ static int check_data(const restoring *x, const target *t)
     code = output_want(&want, x->r, o);
   for (size_t i = 0; i < have.n && code == 0; i++) {
     const tree_entry *e = &have.entries[i], *same = tree_find(&want, e->path);
-    const char *part = t->inside ? t->inside + strlen(o->path) + 1 : "";
-    size_t k = strlen(part);
     oid id = {.dir = false};
     memcpy(id.md5, e->md5, MD5_SIZE);
-    if (k && !(strncmp(e->path, part, k) == 0 && (!e->path[k] || e->path[k] == '/')))
+    if (!selection_has(&t->parts, e->path))
       continue;
     if (same && memcmp(same->md5, e->md5, MD5_SIZE) == 0)
       continue;
@@ -92,6 +90,9 @@ static int check_data(const restoring *x, const target *t)
 /* What is tracked here now by another file must not come to lie over what is restored. */
 static int check_overlap(const restoring *x, const target *t)
 {
+  const output *same = stages_find(&x->now, t->out->path, false), *inner = stages_find_below(&x->now, t->out->path);
+  if (!inner && (!same || strcmp(same->stage->file, t->out->stage->file) == 0))
+    return 0;
   for (size_t i = 0; i < x->now.n; i++)
     for (size_t k = 0; k < x->now.items[i]->n_outs; k++) {
       const char *a = x->now.items[i]->outs[k].path, *b = t->out->path;
@@ -106,24 +107,30 @@ static int check_overlap(const restoring *x, const target *t)
 
 static int check(const restoring *x, bool named)
 {
+  map seen = {0};
+  bool before;
   int code = 0;
   for (size_t i = 0; i < x->t.n && code == 0; i++) {
     const target *t = &x->t.items[i];
     const stage *s = t->out->stage;
     if (t->out->refused)
       code = error_set(OPIS_EUNSUPPORTED, "%s: %s: %s", s->file, t->out->written, t->out->refused);
-    else if (s->name && named && !t->inside)
+    else if (s->name && named && !t->parts.n)
       code = error_set(OPIS_EUNSUPPORTED, "%s: an output of the pipeline in %s, which is restored as a whole: 'git checkout REV -- dvc.yaml dvc.lock', then 'opis data pull'",
         t->out->path, s->file);
     if (code == 0)
       code = repo_check_no_links(x->r, t->out->path);
-    if (code == 0 && !t->inside)
+    if (code == 0 && !t->parts.n)
       code = check_overlap(x, t);
-    if (code == 0 && !x->o->force && !t->inside && !seen_before(x, i))
-      code = check_file(x, s->file);
+    if (code == 0 && !x->o->force && !t->parts.n) {
+      code = see(&before, &seen, t);
+      if (code == 0 && !before)
+        code = check_file(x, s->file);
+    }
     if (code == 0)
       code = lock_check_paths(x->r, (const char *const[]){t->out->path}, 1, true);
   }
+  map_free(&seen);
   return code;
 }
 
@@ -151,12 +158,7 @@ static int write_from_git(const restoring *x, const char *rel)
 static int write_stage(const restoring *x, stage *s)
 {
   char *lock, *folder, *path;
-  int code = 0;
-  for (size_t i = 0; i < s->n_outs && code == 0; i++)
-    if (s->outs[i].path && s->outs[i].cache)
-      code = gitignore_add(x->r, s->outs[i].path);
-  if (code < 0)
-    return code;
+  int code;
   if (s->name) {
     if (asprintf(&lock, "%.*slock", (int)(strlen(s->file) - 4), s->file) < 0)
       return error_nomem();
@@ -174,13 +176,32 @@ static int write_stage(const restoring *x, stage *s)
   return code < 0 ? code : stage_save(x->r, s);
 }
 
+static int add_lines(const restoring *x)
+{
+  const char **paths = malloc(x->t.n * sizeof *paths);
+  size_t n = 0;
+  if (!paths)
+    return error_nomem();
+  for (size_t i = 0; i < x->t.n; i++)
+    if (!x->t.items[i].parts.n && x->t.items[i].out->path && x->t.items[i].out->cache)
+      paths[n++] = x->t.items[i].out->path;
+  int code = gitignore_add_all(x->r, paths, n);
+  free(paths);
+  return code;
+}
+
 static int apply(const restoring *x, changes *c, name_list *written)
 {
   checkout_options how = {.force = x->o->force};
-  int code = 0;
+  map seen = {0};
+  bool before;
+  int code = add_lines(x);
   for (size_t i = 0; i < x->t.n && code == 0; i++) { /* the small files first, as after a git checkout: what a kill leaves undone is then what 'opis data checkout' does */
     const target *t = &x->t.items[i];
-    if (t->inside || seen_before(x, i))
+    if (t->parts.n)
+      continue;
+    code = see(&before, &seen, t);
+    if (code < 0 || before)
       continue;
     code = write_stage(x, t->out->stage);
     char *shown = code == 0 ? repo_shown(x->r, t->out->stage->file) : NULL;
@@ -188,9 +209,10 @@ static int apply(const restoring *x, changes *c, name_list *written)
       code = shown ? names_add(written, shown) : error_nomem();
     free(shown);
   }
+  map_free(&seen);
   for (size_t i = 0; i < x->t.n && code == 0; i++)
     if (x->t.items[i].out->cache)
-      code = place_output(c, x->r, x->t.items[i].out, x->t.items[i].inside, &how);
+      code = place_output(c, x->r, x->t.items[i].out, &x->t.items[i].parts, &how);
   return code;
 }
 

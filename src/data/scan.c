@@ -97,25 +97,57 @@ static bool hidden(const ignore_chain *c, const char *rel, bool is_folder, bool 
   return answer;
 }
 
-static int is_hidden(bool *ignored, const repo *r, const char *rel, bool is_folder, const char *file, bool dvc)
+int scan_is_ignored(bool *ignored, const repo *r, const char *rel, bool is_folder)
 {
   ignore_chain c;
   char *folder = path_folder(rel);
-  int code = folder ? ignore_chain_open(&c, r, folder, file, dvc) : OPIS_ENOMEM;
+  int code = folder ? ignore_chain_open(&c, r, folder, ".dvcignore", true) : OPIS_ENOMEM;
   free(folder);
   if (code < 0)
     return code;
-  *ignored = hidden(&c, rel, is_folder, dvc);
+  *ignored = hidden(&c, rel, is_folder, true);
   ignore_chain_close(&c);
   return 0;
 }
 
-int scan_is_ignored(bool *ignored, const repo *r, const char *rel, bool is_folder)
+/* Patterns of one file hold at every depth. */
+static int is_excluded(bool *ignored, const ignore *exclude, const char *path, bool is_folder)
 {
-  return is_hidden(ignored, r, rel, is_folder, ".dvcignore", true);
+  char *copy = strdup(path);
+  if (!copy)
+    return error_nomem();
+  for (char *p = copy; p && !*ignored;) {
+    char *slash = strchr(p, '/');
+    if (slash)
+      *slash = '\0';
+    *ignored = ignore_test(exclude, copy, slash || is_folder);
+    if (slash)
+      *slash = '/';
+    p = slash ? slash + 1 : NULL;
+  }
+  free(copy);
+  return 0;
 }
 
-int scan_is_gitignored(bool *ignored, const repo *r, const char *rel, bool is_folder)
+static int open_gitignored(gitignored *g, const repo *r, char *folder)
+{
+  repo above = {.root = r->git_root};
+  char *path;
+  gitignored_close(g);
+  g->folder = folder;
+  int code = ignore_chain_open(&g->chain, &above, folder, ".gitignore", false);
+  if (code == 0 && asprintf(&path, "%s/.git/info/exclude", r->git_root) < 0)
+    code = error_nomem();
+  else if (code == 0) {
+    code = ignore_add_file(&g->exclude, AT_FDCWD, path, false);
+    free(path);
+  }
+  if (code < 0)
+    gitignored_close(g);
+  return code;
+}
+
+int gitignored_test(bool *ignored, gitignored *g, const repo *r, const char *rel, bool is_folder)
 {
   *ignored = false;
   if (!r->git_root)
@@ -125,35 +157,37 @@ int scan_is_gitignored(bool *ignored, const repo *r, const char *rel, bool is_fo
     return 0;
   const char *below = r->root + n;
   below += *below == '/';
-  repo above = {.root = r->git_root};
-  char *whole;
+  char *whole, *folder;
   if (asprintf(&whole, "%s%s%s", below, *below ? "/" : "", rel) < 0)
     return error_nomem();
-  int code = is_hidden(ignored, &above, whole, is_folder, ".gitignore", false);
-  if (code == 0 && !*ignored) {
-    ignore exclude = {0};
-    char *path;
-    if (asprintf(&path, "%s/.git/info/exclude", r->git_root) < 0)
-      code = error_nomem();
-    else {
-      code = ignore_add_file(&exclude, AT_FDCWD, path, false);
-      ignore_chain one = {&exclude, 1};
-      char *copy = strdup(whole);
-      for (char *p = copy; code == 0 && p && !*ignored;) { /* patterns of this file hold at every depth */
-        char *slash = strchr(p, '/');
-        if (slash)
-          *slash = '\0';
-        *ignored = ignore_test(&one.levels[0], copy, slash || is_folder);
-        if (slash)
-          *slash = '/';
-        p = slash ? slash + 1 : NULL;
-      }
-      free(copy);
-      ignore_free(&exclude);
-      free(path);
-    }
+  folder = path_folder(whole);
+  int code = folder ? 0 : OPIS_ENOMEM;
+  if (code == 0 && g->folder && strcmp(g->folder, folder) == 0)
+    free(folder);
+  else if (code == 0)
+    code = open_gitignored(g, r, folder);
+  if (code == 0) {
+    *ignored = hidden(&g->chain, whole, is_folder, false);
+    if (!*ignored)
+      code = is_excluded(ignored, &g->exclude, whole, is_folder);
   }
   free(whole);
+  return code;
+}
+
+void gitignored_close(gitignored *g)
+{
+  ignore_chain_close(&g->chain);
+  ignore_free(&g->exclude);
+  free(g->folder);
+  *g = (gitignored){0};
+}
+
+int scan_is_gitignored(bool *ignored, const repo *r, const char *rel, bool is_folder)
+{
+  gitignored g = {0};
+  int code = gitignored_test(ignored, &g, r, rel, is_folder);
+  gitignored_close(&g);
   return code;
 }
 

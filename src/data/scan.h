@@ -21,6 +21,14 @@ const ignore *ignore_chain_last(const ignore_chain *c); /* NULL when there is no
 int scan_is_ignored(bool *ignored, const repo *r, const char *rel, bool is_folder);
 /* Whether git does, by its .gitignore files and .git/info/exclude. */
 int scan_is_gitignored(bool *ignored, const repo *r, const char *rel, bool is_folder);
+/* The same for many paths, whose rules are read once as long as they are in one folder. All zero: nothing is read yet. */
+typedef struct gitignored {
+  char *folder; /* below git's work tree; NULL: none */
+  ignore_chain chain;
+  ignore exclude;
+} gitignored;
+int gitignored_test(bool *ignored, gitignored *g, const repo *r, const char *rel, bool is_folder);
+void gitignored_close(gitignored *g);
 
 /* Every file below a folder that DVC would take: links to files count as files, links to folders and ignored ones are left out. Sorted; sizes, inodes and times filled in. OPIS_EINVALID for a
  * .dvcignore inside, a broken link, and what is neither file nor folder. */

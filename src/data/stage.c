@@ -39,7 +39,48 @@ void stages_free(stages *set)
   for (size_t i = 0; i < set->n; i++)
     stage_free(set->items[i]);
   free(set->items);
+  map_free(&set->outs);
+  map_free(&set->above);
+  map_free(&set->files);
   *set = (stages){0};
+}
+
+/* Where there are two of a name, the first one counts. */
+static int put_first(map *m, const char *key, size_t length, size_t value)
+{
+  return map_get(m, key, length) ? 0 : map_put(m, key, length, value);
+}
+
+static int put_output(stages *set, output *o)
+{
+  size_t n = strlen(o->path);
+  int code = put_first(&set->outs, o->path, n, (size_t)(uintptr_t)o);
+  while (code == 0) {
+    while (n > 0 && o->path[n - 1] != '/')
+      n--;
+    if (n == 0 || map_get(&set->above, o->path, --n)) /* where one folder is known, so are those above it */
+      break;
+    code = map_put(&set->above, o->path, n, (size_t)(uintptr_t)o);
+  }
+  return code;
+}
+
+int stages_append(stages *set, stage *s)
+{
+  if ((set->n & (set->n - 1)) == 0) {
+    stage **larger = realloc(set->items, (set->n ? set->n * 2 : 1) * sizeof *larger);
+    if (!larger) {
+      stage_free(s);
+      return error_nomem();
+    }
+    set->items = larger;
+  }
+  set->items[set->n++] = s;
+  int code = put_first(&set->files, s->file, strlen(s->file), set->n - 1);
+  for (size_t i = 0; i < s->n_outs && code == 0; i++)
+    if (s->outs[i].path)
+      code = put_output(set, &s->outs[i]);
+  return code;
 }
 
 bool stage_is_import(const stage *s)
@@ -215,18 +256,6 @@ int stage_parse(stage **out, const char *rel, const char *text, size_t n)
 
 /* ---- pipelines ---- */
 
-static int append(stages *set, stage *s)
-{
-  if ((set->n & (set->n - 1)) == 0) {
-    stage **larger = realloc(set->items, (set->n ? set->n * 2 : 1) * sizeof *larger);
-    if (!larger)
-      return error_nomem();
-    set->items = larger;
-  }
-  set->items[set->n++] = s;
-  return 0;
-}
-
 /* "outs", "metrics" or "plots" of dvc.yaml: items are paths, or {path: {flags}}. Flags go to the outputs that dvc.lock named, the others become outputs without a hash. */
 static int read_flags(stage *s, const yaml_node *list, bool dep)
 {
@@ -286,9 +315,8 @@ static int read_stage(stages *set, const char *rel, const char *name, const yaml
   if (code == 0)
     code = read_flags(s, yaml_get(body, "deps"), true);
   if (code == 0)
-    code = append(set, s);
-  if (code < 0)
-    stage_free(s);
+    return stages_append(set, s);
+  stage_free(s);
   return code;
 }
 

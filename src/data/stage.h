@@ -41,7 +41,8 @@ struct stage {
 typedef struct stages {
   stage **items;
   size_t n;
-} stages;
+  map outs, above, files; /* outputs by their paths; by the folders above them (one of several); stages by their files (the first) */
+} stages; /* all zero: empty */
 
 bool stage_is_import(const stage *s);               /* has a dependency and no command */
 char *stage_address(const repo *r, const stage *s); /* as DVC shows it: "data.dvc", "dir/dvc.yaml:train", "train"; malloc'ed */
@@ -53,6 +54,7 @@ int stage_parse(stage **out, const char *rel, const char *text, size_t n);
 int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n);
 void stage_free(stage *s);
 void stages_free(stages *set);
+int stages_append(stages *set, stage *s); /* takes it over, also when it fails */
 
 /* All of the work tree's, or (revision: 40 digits) of a commit's. Sorted as found. Outputs that overlap are an error, as with DVC. */
 int stages_load(stages *set, repo *r);
@@ -66,18 +68,26 @@ int stage_new(stage **out, const char *dvc_rel, const char *written);
 int stage_set_output(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
 int stage_set_path(stage *s, size_t i, const char *written);
 /* Whether a stage file may be there: not where git would never see it. OPIS_EINVALID. */
+struct gitignored; /* data/scan.h */
 int stage_check_place(repo *r, const char *file);
+int stage_check_place_among(struct gitignored *g, repo *r, const char *file); /* one of many: rules already read are in g */
 int stage_save(repo *r, stage *s); /* writes the .dvc file, durable, and touches it for git */
 
 /* The output whose path is exactly this, or that holds this path; NULL. */
 output *stages_find(const stages *set, const char *rel, bool exact);
+output *stages_find_below(const stages *set, const char *rel); /* one that lies in this folder; NULL */
 /* Whether a path can become an output of the stage file: no other stage's output is there, above or below (OPIS_ECONFLICT), and it has no stage file's name (OPIS_EINVALID). */
 int stages_check_free(const stages *set, const char *rel, const char *file);
 
-/* Targets as DVC takes them: .dvc files, names of stages, outputs, paths inside of outputs, with recursive also folders. No targets: everything. */
+/* Targets as DVC takes them: .dvc files, names of stages, outputs, paths inside of outputs, with recursive also folders. No targets: everything. Each output is there once, where it was named first. */
+typedef struct selection { /* paths inside of an output, relative to it, sorted as bytes; none: all of it */
+  char **paths;
+  size_t n;
+} selection;
+bool selection_has(const selection *s, const char *path); /* whether it is named, or lies in what is named; s may be NULL */
 typedef struct target {
   output *out;
-  char *inside; /* root-relative path inside of the output, NULL: all of it */
+  selection parts;
 } target;
 typedef struct targets {
   target *items;

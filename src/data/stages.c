@@ -18,20 +18,6 @@ typedef struct loading {
   const char *hex; /* NULL: the work tree */
 } loading;
 
-static int append(stages *set, stage *s)
-{
-  if ((set->n & (set->n - 1)) == 0) {
-    stage **larger = realloc(set->items, (set->n ? set->n * 2 : 1) * sizeof *larger);
-    if (!larger) {
-      stage_free(s);
-      return error_nomem();
-    }
-    set->items = larger;
-  }
-  set->items[set->n++] = s;
-  return 0;
-}
-
 static int read_text(char **bytes, size_t *n, const loading *l, const char *rel)
 {
   if (l->hex)
@@ -70,7 +56,7 @@ static int load_one(void *user, const char *rel)
     stage *s;
     code = stage_parse(&s, rel, text, n);
     if (code == 0)
-      code = append(l->set, s);
+      code = stages_append(l->set, s);
   }
   free(text);
   return code;
@@ -164,8 +150,16 @@ int stage_load_file(stage **out, const repo *r, const char *rel)
 
 int stage_check_place(repo *r, const char *file)
 {
+  gitignored g = {0};
+  int code = stage_check_place_among(&g, r, file);
+  gitignored_close(&g);
+  return code;
+}
+
+int stage_check_place_among(gitignored *g, repo *r, const char *file)
+{
   bool ignored;
-  int code = scan_is_gitignored(&ignored, r, file, false);
+  int code = gitignored_test(&ignored, g, r, file, false);
   if (code == 0 && ignored)
     code = error_set(OPIS_EINVALID, "%s: a .gitignore hides this file from git, so that nobody would know of the data; take that line out, or put the data elsewhere", file);
   return code;
@@ -195,122 +189,4 @@ int stage_save(repo *r, stage *s)
   code = repo_replace(r, path, s->text.s, s->text.n, true);
   free(path);
   return code < 0 ? code : repo_touch(r, s->file);
-}
-
-output *stages_find(const stages *set, const char *rel, bool exact)
-{
-  for (size_t i = 0; i < set->n; i++)
-    for (size_t j = 0; j < set->items[i]->n_outs; j++) {
-      output *o = &set->items[i]->outs[j];
-      size_t n = o->path ? strlen(o->path) : 0;
-      if (n && strncmp(o->path, rel, n) == 0 && (!rel[n] || (!exact && rel[n] == '/')))
-        return o;
-    }
-  return NULL;
-}
-
-/* ---- targets ---- */
-
-static int add_target(targets *t, output *o, const char *inside)
-{
-  for (size_t i = 0; i < t->n; i++)
-    if (t->items[i].out == o && !t->items[i].inside)
-      return 0;
-  target *larger = realloc(t->items, (t->n + 1) * sizeof *larger);
-  if (!larger)
-    return error_nomem();
-  t->items = larger;
-  larger[t->n] = (target){o, inside ? strdup(inside) : NULL};
-  t->n++;
-  return !inside || larger[t->n - 1].inside ? 0 : error_nomem();
-}
-
-static int add_stage(targets *t, stage *s)
-{
-  int code = 0;
-  for (size_t i = 0; i < s->n_outs && code == 0; i++)
-    code = add_target(t, &s->outs[i], NULL);
-  return code;
-}
-
-/* The stages whose outputs this one's dependencies are, and theirs. */
-static int add_upstream(targets *t, const stages *set, stage *s, int depth)
-{
-  int code = 0;
-  for (size_t i = 0; i < s->n_deps && code == 0 && depth < 100; i++) {
-    output *from = s->deps[i].path ? stages_find(set, s->deps[i].path, false) : NULL;
-    if (from && from->stage != s) {
-      code = add_stage(t, from->stage);
-      if (code == 0)
-        code = add_upstream(t, set, from->stage, depth + 1);
-    }
-  }
-  return code;
-}
-
-static bool below(const char *path, const char *folder)
-{
-  size_t n = strlen(folder);
-  return n == 0 || (strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]));
-}
-
-static int one_target(targets *t, repo *r, const stages *set, const char *name, bool recursive, bool with_deps)
-{
-  char *rel = NULL, *file = NULL;
-  bool found = false;
-  int code = repo_relative(&rel, r, name);
-  const char *colon = strrchr(name, ':'), *part = colon ? colon + 1 : NULL;
-  if (code == 0 && colon) {
-    char *before = strndup(name, (size_t)(colon - name));
-    code = before ? repo_relative(&file, r, *before ? before : "dvc.yaml") : error_nomem();
-    free(before);
-  }
-  char *here = NULL;
-  if (code == 0)
-    code = repo_relative(&here, r, "dvc.yaml");
-  for (size_t i = 0; i < set->n && code == 0; i++) {
-    stage *s = set->items[i];
-    bool same_name = s->name && (strcmp(s->name, name) == 0 || (strncmp(s->name, name, strlen(name)) == 0 && s->name[strlen(name)] == '@'));
-    if (strcmp(s->file, rel) == 0 || (file && s->name && strcmp(s->file, file) == 0 && strcmp(s->name, part) == 0) || (same_name && strcmp(s->file, here) == 0) ||
-      (recursive && scan_kind(r, rel) == PATH_FOLDER && below(s->file, rel))) {
-      found = true;
-      code = add_stage(t, s);
-      if (code == 0 && with_deps)
-        code = add_upstream(t, set, s, 0);
-    }
-  }
-  output *o = code == 0 && !found ? stages_find(set, rel, false) : NULL;
-  if (o) {
-    found = true;
-    code = add_target(t, o, strcmp(o->path, rel) == 0 ? NULL : rel);
-    if (code == 0 && with_deps)
-      code = add_upstream(t, set, o->stage, 0);
-  }
-  if (code == 0 && !found && !(recursive && scan_kind(r, rel) == PATH_FOLDER))
-    code = error_set(OPIS_ENOTFOUND, "%s: neither a tracked file nor a stage; 'opis data list -R --dvc-only .' shows what is tracked", name);
-  free(here);
-  free(rel);
-  free(file);
-  return code;
-}
-
-int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps)
-{
-  int code = 0;
-  *t = (targets){0};
-  for (size_t i = 0; n == 0 && i < set->n && code == 0; i++)
-    code = add_stage(t, set->items[i]);
-  for (int i = 0; i < n && code == 0; i++)
-    code = one_target(t, r, set, names[i], recursive, with_deps);
-  if (code < 0)
-    targets_free(t);
-  return code;
-}
-
-void targets_free(targets *t)
-{
-  for (size_t i = 0; i < t->n; i++)
-    free(t->items[i].inside);
-  free(t->items);
-  *t = (targets){0};
 }

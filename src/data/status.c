@@ -155,12 +155,11 @@ int data_status(status_list *l, repo *r, char *const *names, int n, bool recursi
   const stage *last = NULL;
   for (size_t i = 0; code == 0 && i < t.n; i++) {
     stage *s = t.items[i].out->stage;
-    bool whole = i + 1 < t.n && t.items[i + 1].out->stage == s;
-    (void)whole;
-    if (s == last && !t.items[i].inside)
+    bool part = t.items[i].parts.n > 0;
+    if (s == last && !part)
       continue;
     last = s;
-    code = status_of_stage(l, r, s, t.items[i].inside ? t.items[i].out : NULL, no_updates);
+    code = status_of_stage(l, r, s, part ? t.items[i].out : NULL, no_updates);
   }
   targets_free(&t);
   stages_free(&set);

@@ -362,7 +362,7 @@ int sync_fetch_targets(repo *r, const targets *t, const sync_options *o, uint64_
   int code = 0;
   *fetched = 0;
   for (size_t i = 0; i < t->n && code == 0; i++)
-    code = used_add(&u, r, t->items[i].out, t->items[i].inside, &(used_options){.bring = dirs_bring, .user = &d});
+    code = used_add(&u, r, t->items[i].out, &t->items[i].parts, &(used_options){.bring = dirs_bring, .user = &d});
   *fetched = d.fetched;
   if (code == 0)
     code = fetch_collected(&d, &u, o, fetched, missing);

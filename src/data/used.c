@@ -71,7 +71,8 @@ typedef struct adding {
   const used *only;
   bool legacy, names;
   uint32_t dir;
-  const char *remote, *inside, *shown;
+  const char *remote, *shown;
+  const selection *parts;
 } adding;
 
 static bool wanted(const used *only, const oid *o, bool legacy)
@@ -82,9 +83,8 @@ static bool wanted(const used *only, const oid *o, bool legacy)
 static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
 {
   adding *a = user;
-  size_t k = a->inside ? strlen(a->inside) : 0;
   (void)n;
-  if (a->inside && !(strncmp(path, a->inside, k) == 0 && (!path[k] || path[k] == '/')))
+  if (!selection_has(a->parts, path))
     return 0;
   oid id = {.dir = false};
   memcpy(id.md5, md5, MD5_SIZE);
@@ -118,7 +118,7 @@ static int add_files(used *u, repo *r, const output *out, adding *a, const used_
   return code == OPIS_ENOTFOUND ? 0 : code;
 }
 
-int used_add(used *u, repo *r, const output *out, const char *inside, const used_options *options)
+int used_add(used *u, repo *r, const output *out, const selection *parts, const used_options *options)
 {
   if (out->refused || !out->cache || !out->hashed || (options->pushable && !out->push))
     return 0;
@@ -137,7 +137,7 @@ int used_add(used *u, repo *r, const output *out, const char *inside, const used
   if (own)
     *o = (used_object){.oid = out->oid, .legacy = out->legacy, .remote = name, .name = shown};
   adding a = {
-    .u = u, .only = options->only, .legacy = out->legacy, .names = options->names, .remote = name, .inside = inside ? inside + strlen(out->path) + 1 : NULL, .shown = shown};
+    .u = u, .only = options->only, .legacy = out->legacy, .names = options->names, .remote = name, .parts = parts, .shown = shown};
   int code = out->oid.dir ? add_files(u, r, out, &a, options) : 0;
   if (!own)
     free(shown);
@@ -200,13 +200,13 @@ static int collect(collecting *c, const stages *set, bool required)
         continue;
       }
       for (size_t k = 0; code == 0 && k < one.n; k++)
-        code = used_add(c->u, c->r, one.items[k].out, one.items[k].inside, c->options);
+        code = used_add(c->u, c->r, one.items[k].out, &one.items[k].parts, c->options);
       targets_free(&one);
     }
     return code;
   }
   for (size_t i = 0; code == 0 && i < t.n; i++)
-    code = used_add(c->u, c->r, t.items[i].out, t.items[i].inside, c->options);
+    code = used_add(c->u, c->r, t.items[i].out, &t.items[i].parts, c->options);
   targets_free(&t);
   return code;
 }
