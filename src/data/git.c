@@ -58,10 +58,21 @@ int git_need(repo *r)
   return code;
 }
 
+static void forget_folder(git *g)
+{
+  if (g->folder)
+    g->git_tree_free(g->folder);
+  free(g->folder_path);
+  g->folder = NULL;
+  g->folder_path = NULL;
+}
+
 void git_close(git *g)
 {
   if (!g)
     return;
+  if (g->repository)
+    forget_folder(g);
   if (g->index)
     g->git_index_free(g->index);
   if (g->repository)
@@ -210,39 +221,91 @@ static int open_tree(git_tree **tree, repo *r, const char *hex)
   return code;
 }
 
+/* Keeps the tree of a folder. *found: false when the commit has none there. */
+static int open_folder(bool *found, repo *r, const char *hex, char *folder)
+{
+  git_tree *top, *tree;
+  git_tree_entry *entry;
+  int code = open_tree(&top, r, hex);
+  if (code < 0) {
+    free(folder);
+    return code;
+  }
+  git *g = r->git;
+  forget_folder(g);
+  tree = *folder ? NULL : top;
+  if (*folder && g->git_tree_entry_bypath(&entry, top, folder) == 0) {
+    if (g->git_tree_lookup(&tree, g->repository, g->git_tree_entry_id(entry)) < 0)
+      tree = NULL;
+    g->git_tree_entry_free(entry);
+  }
+  if (tree != top)
+    g->git_tree_free(top);
+  *found = tree != NULL;
+  if (!tree) {
+    free(folder);
+    return 0;
+  }
+  g->folder = tree;
+  g->folder_path = folder;
+  memcpy(g->folder_hex, hex, sizeof g->folder_hex);
+  return 0;
+}
+
+int git_find(bool *found, git_oid *id, repo *r, const char *hex, const char *path)
+{
+  git_tree_entry *entry;
+  *found = true;
+  char *folder = path_folder(path);
+  int code = folder ? git_need(r) : OPIS_ENOMEM;
+  if (code < 0) {
+    free(folder);
+    return code;
+  }
+  git *g = r->git;
+  if (g->folder && memcmp(g->folder_hex, hex, 40) == 0 && strcmp(g->folder_path, folder) == 0)
+    free(folder);
+  else
+    code = open_folder(found, r, hex, folder);
+  if (code < 0 || !*found)
+    return code;
+  *found = g->git_tree_entry_bypath(&entry, g->folder, path_name(path)) == 0;
+  if (*found) {
+    *id = *g->git_tree_entry_id(entry);
+    g->git_tree_entry_free(entry);
+  }
+  return 0;
+}
+
 int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel)
 {
-  git_tree *tree;
-  git_tree_entry *entry;
+  git_oid id;
   git_blob *blob;
   char *path;
+  bool found = false;
   *bytes = NULL;
-  int code = open_tree(&tree, r, hex);
+  int code = git_need(r);
+  if (code == 0)
+    code = git_prefixed(&path, r, rel, "");
+  if (code < 0)
+    return code;
+  code = git_find(&found, &id, r, hex, path);
+  free(path);
   if (code < 0)
     return code;
   git *g = r->git;
-  code = git_prefixed(&path, r, rel, "");
-  if (code == 0) {
-    if (g->git_tree_entry_bypath(&entry, tree, path) < 0)
-      code = error_set(OPIS_ENOTFOUND, "%s: not in revision %.8s", rel, hex);
-    else {
-      if (g->git_blob_lookup(&blob, g->repository, g->git_tree_entry_id(entry)) < 0)
-        code = error_set(OPIS_ENOTFOUND, "%s: no file in revision %.8s", rel, hex);
-      else {
-        *n = (size_t)g->git_blob_rawsize(blob);
-        *bytes = malloc(*n + 1);
-        if (*bytes) {
-          memcpy(*bytes, g->git_blob_rawcontent(blob), *n);
-          (*bytes)[*n] = '\0';
-        } else
-          code = error_nomem();
-        g->git_blob_free(blob);
-      }
-      g->git_tree_entry_free(entry);
-    }
-    free(path);
-  }
-  g->git_tree_free(tree);
+  if (!found)
+    return error_set(OPIS_ENOTFOUND, "%s: not in revision %.8s", rel, hex);
+  if (g->git_blob_lookup(&blob, g->repository, &id) < 0)
+    return error_set(OPIS_ENOTFOUND, "%s: no file in revision %.8s", rel, hex);
+  *n = (size_t)g->git_blob_rawsize(blob);
+  *bytes = malloc(*n + 1);
+  if (*bytes) {
+    memcpy(*bytes, g->git_blob_rawcontent(blob), *n);
+    (*bytes)[*n] = '\0';
+  } else
+    code = error_nomem();
+  g->git_blob_free(blob);
   return code;
 }
 

@@ -39,10 +39,8 @@ int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n
   git_oid wanted, id;
   git_blob *blob;
   git_revwalk *walk;
-  git_commit *commit;
-  git_tree *tree;
-  git_tree_entry *entry;
-  char *path;
+  char *path, hex[41];
+  bool found;
   int code = git_need(r);
   *known = false;
   if (code < 0)
@@ -62,16 +60,9 @@ int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n
   }
   push_all(g, walk);
   while (!*known && g->git_revwalk_next(&id, walk) == 0) {
-    if (g->git_commit_lookup(&commit, g->repository, &id) < 0)
-      continue;
-    if (g->git_commit_tree(&tree, commit) == 0) {
-      if (g->git_tree_entry_bypath(&entry, tree, path) == 0) {
-        *known = g->git_oid_equal(g->git_tree_entry_id(entry), &wanted) != 0;
-        g->git_tree_entry_free(entry);
-      }
-      g->git_tree_free(tree);
-    }
-    g->git_commit_free(commit);
+    g->git_oid_tostr(hex, sizeof hex, &id);
+    if (git_find(&found, &id, r, hex, path) == 0 && found)
+      *known = g->git_oid_equal(&id, &wanted) != 0;
   }
   g->git_revwalk_free(walk);
   free(path);

@@ -48,6 +48,7 @@
   F(git_odb_free)                                                                                                                                                                  \
   F(git_odb_read_header)                                                                                                                                                           \
   F(git_tree_entry_filemode)                                                                                                                                                       \
+  F(git_tree_lookup)                                                                                                                                                               \
   F(git_tree_id)                                                                                                                                                                   \
   F(git_odb_hash)                                                                                                                                                                  \
   F(git_oid_equal)                                                                                                                                                                 \
@@ -67,12 +68,16 @@ struct git {
   git_repository *repository;
   git_index *index;
   char *prefix; /* the root's path below git's work tree, with a '/' at the end; "" when they are the same */
+  git_tree *folder; /* the last one that git_find looked into: libgit2 reads a large one anew each time */
+  char folder_hex[41], *folder_path;
 #define GIT_MEMBER(name) __typeof__(name) *name;
   GIT_FUNCTIONS(GIT_MEMBER)
 #undef GIT_MEMBER
 };
 
 int git_failed(const git *g, const char *what); /* the error message from git's own words; returns the code */
+/* A path (as git knows it) in the tree of a commit, in hexadecimal digits. *found: false when it has none. */
+int git_find(bool *found, git_oid *id, repo *r, const char *hex, const char *path);
 /* A root-relative path as git knows it, with something behind it; malloc'ed. */
 int git_prefixed(char **path, const repo *r, const char *rel, const char *tail);
 
