@@ -3,6 +3,7 @@
 #include "data/git.h"
 #include "data/gitignore.h"
 #include "data/objects.h"
+#include "data/records.h"
 #include "data/sync.h"
 
 #include "util/error.h"
@@ -155,61 +156,67 @@ static int write_from_git(const restoring *x, const char *rel)
   return code < 0 ? code : repo_touch(x->r, rel);
 }
 
-static int write_stage(const restoring *x, stage *s)
+/* Beside the .dvc files, which go together. */
+static int write_pipeline(const restoring *x, const stage *s)
 {
-  char *lock, *folder, *path;
-  int code;
-  if (s->name) {
-    if (asprintf(&lock, "%.*slock", (int)(strlen(s->file) - 4), s->file) < 0)
-      return error_nomem();
-    code = write_from_git(x, lock);
-    free(lock);
-    return code < 0 ? code : write_from_git(x, s->file);
-  }
-  folder = path_folder(s->file);
-  code = folder ? repo_absolute(&path, x->r, folder) : OPIS_ENOMEM;
+  char *lock;
+  if (asprintf(&lock, "%.*slock", (int)(strlen(s->file) - 4), s->file) < 0)
+    return error_nomem();
+  int code = write_from_git(x, lock);
+  free(lock);
+  return code < 0 ? code : write_from_git(x, s->file);
+}
+
+static int make_folder(const restoring *x, const stage *s)
+{
+  char *folder = path_folder(s->file), *path;
+  int code = folder ? repo_absolute(&path, x->r, folder) : OPIS_ENOMEM;
   if (code == 0) {
     code = file_make_folders(path, 0777);
     free(path);
   }
   free(folder);
-  return code < 0 ? code : stage_save(x->r, s);
+  return code;
 }
 
-static int add_lines(const restoring *x)
+static int write_files(const restoring *x, name_list *written)
 {
-  const char **paths = malloc(x->t.n * sizeof *paths);
-  size_t n = 0;
-  if (!paths)
-    return error_nomem();
-  for (size_t i = 0; i < x->t.n; i++)
-    if (!x->t.items[i].parts.n && x->t.items[i].out->path && x->t.items[i].out->cache)
-      paths[n++] = x->t.items[i].out->path;
-  int code = gitignore_add_all(x->r, paths, n);
-  free(paths);
+  map seen = {0};
+  records l = {0};
+  bool before;
+  int code = 0;
+  for (size_t i = 0; i < x->t.n && code == 0; i++) {
+    const target *t = &x->t.items[i];
+    stage *s = t->out->stage;
+    if (t->parts.n)
+      continue;
+    code = see(&before, &seen, t);
+    if (code == 0 && !before && !s->name)
+      code = make_folder(x, s);
+    if (code == 0)
+      code = records_add(&l, t->out, false, !before && !s->name);
+  }
+  if (code == 0)
+    code = records_save(&l, x->r, written);
+  map_free(&seen);
+  for (size_t i = 0; i < l.n && code == 0; i++) {
+    const output *o = l.items[i].o;
+    if (!o->stage->name || (i > 0 && strcmp(l.items[i - 1].o->stage->file, o->stage->file) == 0))
+      continue;
+    code = write_pipeline(x, o->stage);
+    char *shown = code == 0 ? repo_shown(x->r, o->stage->file) : NULL;
+    if (code == 0)
+      code = shown ? names_add(written, shown) : error_nomem();
+    free(shown);
+  }
+  records_free(&l);
   return code;
 }
 
 static int apply(const restoring *x, changes *c, name_list *written)
 {
   checkout_options how = {.force = x->o->force};
-  map seen = {0};
-  bool before;
-  int code = add_lines(x);
-  for (size_t i = 0; i < x->t.n && code == 0; i++) { /* the small files first, as after a git checkout: what a kill leaves undone is then what 'opis data checkout' does */
-    const target *t = &x->t.items[i];
-    if (t->parts.n)
-      continue;
-    code = see(&before, &seen, t);
-    if (code < 0 || before)
-      continue;
-    code = write_stage(x, t->out->stage);
-    char *shown = code == 0 ? repo_shown(x->r, t->out->stage->file) : NULL;
-    if (code == 0)
-      code = shown ? names_add(written, shown) : error_nomem();
-    free(shown);
-  }
-  map_free(&seen);
+  int code = write_files(x, written); /* the small files first, as after a git checkout: what a kill leaves undone is then what 'opis data checkout' does */
   for (size_t i = 0; i < x->t.n && code == 0; i++)
     if (x->t.items[i].out->cache)
       code = place_output(c, x->r, x->t.items[i].out, &x->t.items[i].parts, &how);

@@ -34,3 +34,32 @@ def test_memory_is_small_for_a_million_files(tmp_path):
         each = (peak(repos[MANY], *row) - peak(repos[FEW], *row)) / (MANY - FEW)
         assert each < 130, (row, each)
     assert all(len(list((repo.path / "data").rglob("*.jpg"))) == n for n, repo in repos.items())
+
+
+def test_many_targets_cost_what_each_costs(tmp_path):
+    """Some seconds; minutes if a command compared each with each, read a list of all for each, or wrote .gitignore for each."""
+    n = 4000
+    repo = Repository(tmp_path / "repo")
+    repo.ok("remote", "add", "-d", "store", str(tmp_path / "store"))
+    (repo.path / "data").mkdir()
+    (repo.path / "data/old").write_bytes(b"old")
+    repo.ok("add", "data")
+    parts, singles = [f"data/{i:06d}" for i in range(n)], [f"{i:06d}" for i in range(n)]
+    for i, name in enumerate(parts + singles):
+        (repo.path / name).write_bytes(b"%d" % i)
+    repo.ok("add", *parts)
+    assert f"nfiles: {n + 1}\n" in repo.text("data.dvc")
+    repo.ok("add", "--glob", "data/*")
+    repo.ok("add", *singles)
+    assert repo.text(".gitignore").splitlines() == ["/data", *("/" + s for s in singles)]
+    for name in (parts + singles)[::2]:
+        (repo.path / name).unlink()
+    repo.ok("push", *parts, *singles)
+    repo.ok("checkout", *parts, *singles)
+    assert all((repo.path / name).read_bytes() == b"%d" % i for i, name in enumerate(parts + singles))
+    repo.git("add", ".")
+    repo.git("commit", "-q", "-m", "many")
+    for row in (["status", *parts, *singles], ["commit", *parts, *singles], ["push", "--glob", "data/*"], ["diff", "HEAD"], ["restore", "HEAD"], ["unprotect", *parts, *singles]):
+        repo.ok(*row)
+    repo.ok("remove", *(s + ".dvc" for s in singles))
+    assert repo.text(".gitignore") == "/data\n" and [p.name for p in repo.path.glob("?*.dvc")] == ["data.dvc"]
