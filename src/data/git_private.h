@@ -67,7 +67,7 @@ struct git {
   void *library;
   git_repository *repository;
   git_index *index;
-  char *prefix; /* the root's path below git's work tree, with a '/' at the end; "" when they are the same */
+  char *prefix;     /* the root's path below git's work tree, with a '/' at the end; "" when they are the same */
   git_tree *folder; /* the last one that git_find looked into: libgit2 reads a large one anew each time */
   char folder_hex[41], *folder_path;
 #define GIT_MEMBER(name) __typeof__(name) *name;

@@ -125,8 +125,7 @@ static int compare_unsorted(comparing *c, repo *r, const output *o)
 static int compare(plan *d, placing *p, tree *have, const output *o, const selection *parts)
 {
   char what[OID_TEXT];
-  comparing c = {
-    .p = p, .d = d, .have = have, .parts = parts, .flags = TREE_HASHED | (o->executable && !o->oid.dir ? TREE_EXECUTABLE : 0), .what = what, .names = TREE_NAMES_INIT};
+  comparing c = {.p = p, .d = d, .have = have, .parts = parts, .flags = TREE_HASHED | (o->executable && !o->oid.dir ? TREE_EXECUTABLE : 0), .what = what, .names = TREE_NAMES_INIT};
   d->remove = malloc((have->n + 1) * sizeof *d->remove);
   if (!d->remove)
     return error_nomem();

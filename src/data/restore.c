@@ -59,31 +59,48 @@ static int check_file(const restoring *x, const char *rel)
   return code;
 }
 
+enum { IS_SAME = 1 << 16 }; /* beside tree.h's own flags: as the revision has it */
+typedef struct sparing {
+  tree *have;
+  size_t next; /* what comes in the order of have is found without looking for it */
+} sparing;
+
+static int spare(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
+{
+  sparing *s = user;
+  tree_entry *e = s->next < s->have->n && strcmp(s->have->entries[s->next].path, path) == 0 ? &s->have->entries[s->next] : tree_find(s->have, path);
+  (void)n;
+  if (!e)
+    return 0;
+  s->next = (size_t)(e - s->have->entries) + 1;
+  if (memcmp(e->md5, md5, MD5_SIZE) == 0)
+    e->flags |= IS_SAME;
+  return 0;
+}
+
 /* Files of an output whose content no version has, and which the restored one would take the place of. */
 static int check_data(const restoring *x, const target *t)
 {
   const output *o = t->out;
-  tree have, want = TREE_INIT;
+  tree have;
   path_kind kind;
   int code = gitignore_check_untracked(x->r, o->path);
   if (code == 0)
     code = output_look(&have, &kind, x->r, o, NULL);
   if (code < 0)
     return code;
-  if (kind != PATH_MISSING)
-    code = output_want(&want, x->r, o);
+  sparing s = {&have, 0};
+  if (kind != PATH_MISSING) /* one list at a time: what the revision has only marks what is here */
+    code = o->oid.dir ? objects_each(output_store(x->r, o), &o->oid, spare, &s) : spare(&s, "", 0, o->oid.md5);
   for (size_t i = 0; i < have.n && code == 0; i++) {
-    const tree_entry *e = &have.entries[i], *same = tree_find(&want, e->path);
+    const tree_entry *e = &have.entries[i];
     oid id = {.dir = false};
     memcpy(id.md5, e->md5, MD5_SIZE);
-    if (!selection_has(&t->parts, e->path))
-      continue;
-    if (same && memcmp(same->md5, e->md5, MD5_SIZE) == 0)
+    if ((e->flags & IS_SAME) || !selection_has(&t->parts, e->path))
       continue;
     if (!odb_has(&x->r->db, &id) && !odb_has(output_store(x->r, o), &id))
       code = error_set(OPIS_ECONFLICT, "%s%s%s: has changes that no version has; 'opis data add' keeps them, --force gives them up", o->path, *e->path ? "/" : "", e->path);
   }
-  tree_free(&want);
   tree_free(&have);
   return code;
 }

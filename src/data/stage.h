@@ -42,7 +42,7 @@ typedef struct stages {
   stage **items;
   size_t n;
   map outs, above, files; /* outputs by their paths; by the folders above them (one of several); stages by their files (the first) */
-} stages; /* all zero: empty */
+} stages;                 /* all zero: empty */
 
 bool stage_is_import(const stage *s);               /* has a dependency and no command */
 char *stage_address(const repo *r, const stage *s); /* as DVC shows it: "data.dvc", "dir/dvc.yaml:train", "train"; malloc'ed */
@@ -71,7 +71,7 @@ int stage_set_path(stage *s, size_t i, const char *written);
 struct gitignored; /* data/scan.h */
 int stage_check_place(repo *r, const char *file);
 int stage_check_place_among(struct gitignored *g, repo *r, const char *file); /* one of many: rules already read are in g */
-int stage_save(repo *r, stage *s); /* writes the .dvc file, durable, and touches it for git */
+int stage_save(repo *r, stage *s);                                            /* writes the .dvc file, durable, and touches it for git */
 
 /* The output whose path is exactly this, or that holds this path; NULL. */
 output *stages_find(const stages *set, const char *rel, bool exact);

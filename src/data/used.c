@@ -136,8 +136,7 @@ int used_add(used *u, repo *r, const output *out, const selection *parts, const 
   }
   if (own)
     *o = (used_object){.oid = out->oid, .legacy = out->legacy, .remote = name, .name = shown};
-  adding a = {
-    .u = u, .only = options->only, .legacy = out->legacy, .names = options->names, .remote = name, .parts = parts, .shown = shown};
+  adding a = {.u = u, .only = options->only, .legacy = out->legacy, .names = options->names, .remote = name, .parts = parts, .shown = shown};
   int code = out->oid.dir ? add_files(u, r, out, &a, options) : 0;
   if (!own)
     free(shown);

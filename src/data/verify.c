@@ -63,13 +63,20 @@ static int set_aside(repo *r, const oid *o, const odb *db)
 static void name_damage(repo *r, verify_result *v)
 {
   used u;
-  if (used_collect(&u, r, NULL, 0, &(sync_options){0}, &(used_options){.names = true, .imports = true}) < 0)
-    return;
+  map damaged[2] = {{0}, {0}}; /* by store and id */
   for (size_t i = 0; i < v->n; i++)
-    for (size_t k = 0; k < u.n && !v->items[i].path; k++)
-      if (u.items[k].legacy == v->items[i].legacy && oid_same(&u.items[k].oid, &v->items[i].oid) && u.items[k].name)
-        v->items[i].path = strdup(u.items[k].name);
+    if (map_put(&damaged[v->items[i].legacy], (const char *)&v->items[i].oid, sizeof(oid), i) < 0)
+      break;
+  if (used_collect(&u, r, NULL, 0, &(sync_options){0}, &(used_options){.names = true, .imports = true}) < 0)
+    u = (used){0};
+  for (size_t k = 0; k < u.n; k++) {
+    const size_t *i = map_get(&damaged[u.items[k].legacy], (const char *)&u.items[k].oid, sizeof(oid));
+    if (i && !v->items[*i].path && u.items[k].name)
+      v->items[*i].path = strdup(u.items[k].name);
+  }
   used_free(&u);
+  map_free(&damaged[0]);
+  map_free(&damaged[1]);
 }
 
 static int forget(void *user, const char *rel, bool legacy)
