@@ -334,7 +334,8 @@ static int hash(tree *t, repo *r, const char *rel, const char *index, bool legac
   if (code < 0)
     return code;
   j.total = tree_bytes(t);
-  pool_for(r->pool, (size_t)pool_threads(r->pool), 1, hash_some, &j);
+  size_t threads = (size_t)pool_threads(r->pool);
+  pool_for(r->pool, t->n < threads ? t->n : threads, 1, hash_some, &j); /* one file wakes nobody: of thousands of targets, each is hashed by itself */
   close(j.folder);
   if (j.code < 0)
     return error_set(j.code, "%s", j.message);
