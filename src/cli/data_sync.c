@@ -72,7 +72,7 @@ static const cli_option status_options[] = {
 /* What is said of a stage as a whole. */
 static bool is_bare(const char *group)
 {
-  return strcmp(group, "changed command") == 0 || strcmp(group, "changed checksum") == 0;
+  return strcmp(group, "always changed") == 0 || strcmp(group, "changed command") == 0 || strcmp(group, "changed checksum") == 0;
 }
 
 static void print_status(const status_list *l)

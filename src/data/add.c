@@ -294,39 +294,99 @@ static int commit_parts(repo *r, output *o, const selection *named, bool relink)
   return code;
 }
 
-static int commit_one(records *l, repo *r, const target *t, bool force, bool relink, bool (*ask)(void *user, const char *question), void *user)
+/* The first thing of a stage that is not what was recorded; *what: its name, malloc'ed, NULL when there is none. */
+static int find_change(char **what, repo *r, const stage *s, const target *t, size_t n)
+{
+  const char *state = NULL;
+  bool edited = false;
+  int code = 0;
+  *what = NULL;
+  for (size_t i = 0; code == 0 && !state && i < s->n_deps + n; i++) {
+    const output *o = i < s->n_deps ? &s->deps[i] : t[i - s->n_deps].out;
+    code = output_state(&state, r, o);
+    if (code == 0 && state && strcmp(state, "not in cache") == 0) { /* that is for commit to mend */
+      output bare = *o;
+      bare.cache = false;
+      code = output_state(&state, r, &bare);
+    }
+    if (code == 0 && state)
+      *what = output_shown(r, o);
+  }
+  if (code == 0 && !state)
+    code = stage_is_edited(&edited, s);
+  if (code == 0 && edited)
+    *what = repo_shown(r, s->file);
+  return code < 0 || *what || !(state || edited) ? code : error_nomem();
+}
+
+/* What its dependencies are now, into the stage. */
+static int save_dependencies(repo *r, stage *s)
+{
+  int code = 0;
+  for (size_t i = 0; i < s->n_deps && code == 0; i++) {
+    output *d = &s->deps[i];
+    tree now;
+    path_kind kind;
+    oid id = {.dir = false};
+    bool same, executable = false;
+    if (!d->path && !d->outside)
+      continue;
+    code = output_look(&now, &kind, r, d, NULL);
+    if (code < 0)
+      return code;
+    if (kind == PATH_MISSING)
+      code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder, and %s depends on it", d->written, s->file);
+    else if (kind == PATH_FOLDER)
+      code = objects_save(&id, &now, r, NULL);
+    else {
+      memcpy(id.md5, now.entries[0].md5, MD5_SIZE);
+      executable = now.entries[0].flags & TREE_EXECUTABLE;
+    }
+    same = code == 0 && d->hashed && oid_same(&id, &d->oid);
+    if (code == 0 && d->legacy && !same) { /* what DVC 2 hashed as text and has changed is hashed as it is */
+      d->legacy = false;
+      i--;
+    } else if (code == 0 && !(same && d->legacy))
+      code = stage_set_dependency(s, i, &id, tree_bytes(&now), now.n, executable);
+    tree_free(&now);
+  }
+  return code;
+}
+
+static int commit_output(repo *r, const target *t, bool relink)
 {
   output *o = t->out;
   stage *s = o->stage;
-  size_t i = (size_t)(o - s->outs);
-  tree now;
-  path_kind kind;
-  oid id = {.dir = false};
-  char question[512];
-  if (o->refused)
-    return error_set(OPIS_EUNSUPPORTED, "%s: %s", o->written, o->refused);
+  return t->parts.n ? commit_parts(r, o, &t->parts, relink) : save_output(r, s, (size_t)(o - s->outs), true, relink);
+}
+
+/* t: n targets, of one stage. */
+static int commit_stage(records *l, repo *r, const target *t, size_t n, bool force, bool relink, bool (*ask)(void *user, const char *question), void *user)
+{
+  stage *s = t->out->stage;
+  char question[512], *what = NULL;
   if (s->name)
-    return error_set(OPIS_EUNSUPPORTED, "%s: an output of a pipeline stage; opis does not write dvc.lock", o->written);
-  int code = output_look(&now, &kind, r, o, NULL);
-  if (code == 0 && kind == PATH_MISSING)
-    code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder", o->written);
-  if (code == 0 && kind == PATH_FOLDER)
-    code = objects_save(&id, &now, r, NULL);
-  else if (code == 0)
-    memcpy(id.md5, now.entries[0].md5, MD5_SIZE);
-  bool changed = code == 0 && !(o->hashed && oid_same(&id, &o->oid));
-  tree_free(&now);
-  if (code < 0)
-    return code;
-  if (changed && !force) {
-    snprintf(question, sizeof question, "%s is not what %s says. Commit what is there now?", o->written, s->file);
+    return error_set(OPIS_EUNSUPPORTED, "%s: an output of a pipeline stage; opis does not write dvc.lock", t->out->written);
+  for (size_t i = 0; i < n; i++)
+    if (t[i].out->refused)
+      return error_set(OPIS_EUNSUPPORTED, "%s: %s", t[i].out->written, t[i].out->refused);
+  int code = find_change(&what, r, s, t, n);
+  if (code == 0 && what && !force) {
+    snprintf(question, sizeof question, "%s is not what %s says. Commit what is there now?", what, s->file);
     if (!ask || !ask(user, question))
-      return error_set(OPIS_ECONFLICT, "%s: changed since it was added; -f commits what is there now", s->file);
+      code = error_set(OPIS_ECONFLICT, "%s: changed since it was recorded in %s; -f commits what is there now", what, s->file);
   }
-  code = t->parts.n ? commit_parts(r, o, &t->parts, relink) : save_output(r, s, i, true, relink);
-  if (code == 0 && (changed || force) && s->n_deps)
+  bool save = what || force;
+  free(what);
+  if (code == 0 && save)
+    code = save_dependencies(r, s);
+  for (size_t i = 0; i < n && code == 0; i++)
+    code = commit_output(r, &t[i], relink);
+  if (code == 0 && save && (s->n_deps || s->md5))
     code = stage_put_md5(s, false);
-  return code == 0 ? records_add(l, o, false, changed || force) : code;
+  for (size_t i = 0; i < n && code == 0; i++)
+    code = records_add(l, t[i].out, false, save && i == n - 1);
+  return code;
 }
 
 int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, bool with_deps, bool no_relink, bool (*ask)(void *user, const char *question), void *user)
@@ -341,9 +401,13 @@ int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, 
   records l = {0};
   char first[1024] = "";
   set_linking(r, !no_relink, linking);
-  for (size_t i = 0; code == 0 && i < t.n; i++)
-    if (n > 0 || !t.items[i].out->stage->name)
-      code = commit_one(&l, r, &t.items[i], force, !no_relink, ask, user);
+  for (size_t i = 0, end; code == 0 && i < t.n; i = end) {
+    const stage *s = t.items[i].out->stage;
+    for (end = i + 1; end < t.n && t.items[end].out->stage == s;)
+      end++;
+    if (n > 0 || !s->name)
+      code = commit_stage(&l, r, &t.items[i], end - i, force, !no_relink, ask, user);
+  }
   if (code < 0)
     snprintf(first, sizeof first, "%s", opis_error_message());
   int saved = records_save(&l, r, NULL); /* after an error, too */

@@ -18,18 +18,16 @@ static int open_outside(source *s, repo *around, char **name, repo *r, const cha
 {
   char real[PATH_MAX];
   *s = (source){0};
-  *around = (repo){.dvc = r->dvc, .pool = r->pool, .hooks = r->hooks, .lock = -1};
-  around->db.fd = around->legacy.fd = -1;
+  *around = (repo){0};
   *name = NULL;
   if (strstr(typed, "://"))
     return error_set(OPIS_EUNSUPPORTED, "%s: only files and folders of this machine can be added; fetch it first", typed);
   if (!realpath(typed, real))
     return error_set_errno("%s", typed);
-  around->root = path_folder(real);
-  around->cwd = path_folder(real);
-  *name = strdup(path_name(real));
+  int code = repo_around(around, r, real);
+  *name = code == 0 ? strdup(path_name(real)) : NULL;
   s->repo = around;
-  return around->root && around->cwd && *name && **name ? 0 : error_set(OPIS_EINVALID, "%s: cannot be added", typed);
+  return code < 0 ? code : *name ? 0 : error_nomem();
 }
 
 /* Sends what the stage names from a cache of its own, which then goes. */
@@ -136,8 +134,7 @@ int add_outside(repo *r, const char *typed, const add_options *a, name_list *wri
   tree_free(&t);
   stage_free(st);
   source_close(keeper);
-  free(around.root);
-  free(around.cwd);
+  repo_around_close(&around);
   free(name);
   free(rel);
   free(file);

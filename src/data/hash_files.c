@@ -347,10 +347,10 @@ int scan_hash(tree *t, repo *r, const char *rel, bool legacy, odb *store)
   return hash(t, r, rel, rel, legacy, store);
 }
 
-int scan_hash_foreign(tree *t, repo *r, const char *rel, bool legacy)
+int scan_hash_foreign(tree *t, repo *r, const char *rel, const char *name, bool legacy)
 {
   char *index;
-  if (asprintf(&index, INDEX_FOREIGN "%s", rel) < 0)
+  if (asprintf(&index, INDEX_FOREIGN "%s", name) < 0)
     return error_nomem();
   int code = hash(t, r, rel, index, legacy, NULL);
   free(index);

@@ -98,34 +98,78 @@ int objects_save(oid *o, const tree *t, repo *r, odb *store)
   return odb_keep(&temporary, store, o);
 }
 
-/* Dependencies, and outputs that git has. */
-static bool is_foreign(const output *o)
+static bool is_dependency(const output *o)
 {
-  for (size_t i = 0; o->stage && i < o->stage->n_deps; i++)
-    if (o == &o->stage->deps[i])
-      return true;
-  return o->stage && !o->cache;
+  return o->stage && o >= o->stage->deps && o < o->stage->deps + o->stage->n_deps;
+}
+
+static int look(tree *t, path_kind *kind, repo *r, const char *rel, const output *o, odb *store)
+{
+  bool ignored = false, dependency = is_dependency(o), foreign = dependency || (o->stage && !o->cache);
+  *t = (tree)TREE_INIT;
+  *kind = scan_kind(r, rel);
+  int code = *kind == PATH_MISSING || o->outside ? 0 : scan_is_ignored(&ignored, r, rel, *kind == PATH_FOLDER);
+  if (code < 0)
+    return code;
+  if (ignored && !dependency)
+    *kind = PATH_MISSING;
+  if (*kind == PATH_MISSING || (ignored && *kind == PATH_FOLDER)) /* DVC sees an ignored folder that something depends on as an empty one */
+    return 0;
+  if (*kind == PATH_OTHER)
+    return error_set(OPIS_EINVALID, "%s: neither a file nor a folder", rel);
+  code = *kind == PATH_FILE ? scan_file(t, r, rel) : scan_folder(t, r, rel);
+  if (code == 0)
+    code = foreign && !store ? scan_hash_foreign(t, r, rel, o->outside ? o->outside : rel, o->legacy) : scan_hash(t, r, rel, o->legacy, store);
+  if (code < 0)
+    tree_free(t);
+  return code;
 }
 
 int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store)
 {
-  bool ignored = false;
-  *t = (tree)TREE_INIT;
-  *kind = scan_kind(r, o->path);
-  int code = *kind == PATH_MISSING ? 0 : scan_is_ignored(&ignored, r, o->path, *kind == PATH_FOLDER);
+  repo around;
+  if (!o->outside)
+    return look(t, kind, r, o->path, o, store);
+  int code = repo_around(&around, r, o->outside);
+  if (code == 0)
+    code = look(t, kind, &around, path_name(o->outside), o, NULL);
+  repo_around_close(&around);
+  return code;
+}
+
+int output_state(const char **state, repo *r, const output *o)
+{
+  tree t;
+  path_kind kind;
+  bool there;
+  oid id = {.dir = false};
+  int code;
+  *state = NULL;
+  if (!o->path && !o->outside)
+    return 0;
+  if (o->hashed && o->cache && !is_dependency(o)) {
+    code = output_in_cache(&there, r, o);
+    if (code < 0)
+      return code;
+    if (!there) {
+      *state = "not in cache";
+      return 0;
+    }
+  }
+  code = output_look(&t, &kind, r, o, NULL);
   if (code < 0)
     return code;
-  if (ignored)
-    *kind = PATH_MISSING;
-  if (*kind == PATH_MISSING)
-    return 0;
-  if (*kind == PATH_OTHER)
-    return error_set(OPIS_EINVALID, "%s: neither a file nor a folder", o->path);
-  code = *kind == PATH_FILE ? scan_file(t, r, o->path) : scan_folder(t, r, o->path);
-  if (code == 0)
-    code = is_foreign(o) && !store ? scan_hash_foreign(t, r, o->path, o->legacy) : scan_hash(t, r, o->path, o->legacy, store);
-  if (code < 0)
-    tree_free(t);
+  if (kind == PATH_MISSING)
+    *state = "deleted";
+  else {
+    if (kind == PATH_FOLDER)
+      code = objects_save(&id, &t, r, NULL);
+    else
+      memcpy(id.md5, t.entries[0].md5, MD5_SIZE);
+    if (code == 0 && !(o->hashed && oid_same(&id, &o->oid)))
+      *state = "modified";
+  }
+  tree_free(&t);
   return code;
 }
 

@@ -387,3 +387,20 @@ int repo_init(const char *folder, bool no_scm, bool subdir, bool force)
   free(tmp);
   return code;
 }
+
+int repo_around(repo *around, const repo *r, const char *path)
+{
+  *around = (repo){.dvc = r->dvc, .pool = r->pool, .hooks = r->hooks, .lock = -1};
+  around->db.fd = around->legacy.fd = -1;
+  around->root = path_folder(path);
+  around->cwd = path_folder(path);
+  if (!around->root || !around->cwd)
+    return OPIS_ENOMEM;
+  return *path_name(path) ? 0 : error_set(OPIS_EINVALID, "%s: has no name", path);
+}
+
+void repo_around_close(repo *around)
+{
+  free(around->root);
+  free(around->cwd);
+}

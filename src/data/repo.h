@@ -63,6 +63,11 @@ int repo_absolute(char **absolute, const repo *r, const char *rel);
 int repo_check_no_links(const repo *r, const char *rel);
 /* Whether there is the folder that a path is in ("a/b/": a/b itself). OPIS_ENOTFOUND. */
 int repo_check_folder(const repo *r, const char *rel);
+/* A file or folder of this machine that need not be in the repository: the folder around it, to be looked at and to be read as a repository without git or a cache; it is called path_name(path) in there.
+ * path: absolute. The name "/" alone has nothing around it: OPIS_EINVALID. Closed also after a failure. */
+int repo_around(repo *around, const repo *r, const char *path);
+void repo_around_close(repo *around);
+
 /* Joins and takes "." and ".." out: "a/b" + "../c" -> "a/c". NULL (with a message) when it leads above the top. */
 char *path_normal(const char *folder, const char *path);
 char *path_relative(const char *from_folder, const char *to); /* both relative to one top: "a" to "a/b/c" -> "b/c"; "a/x" to "b" -> "../../b" */

@@ -39,8 +39,8 @@ int scan_file(tree *t, const repo *r, const char *rel);
 /* Fills in the md5 of every entry: from the private index where inode, size and time are the same, else by reading. rel is the folder (or the file) that t was scanned from. legacy: the hash of
  * DVC 2. store: also puts what is missing there into that store; NULL: only hashes. The index is brought up to date. */
 int scan_hash(tree *t, repo *r, const char *rel, bool legacy, odb *store);
-/* The same of what is not ours: dependencies, and outputs that are not in the cache. Nothing that belongs to outputs is remembered of it. */
-int scan_hash_foreign(tree *t, repo *r, const char *rel, bool legacy);
+/* The same of what is not ours: dependencies, and outputs that are not in the cache. Nothing that belongs to outputs is remembered of it; name: what the index calls it. */
+int scan_hash_foreign(tree *t, repo *r, const char *rel, const char *name, bool legacy);
 
 /* Writes the index from a tree whose entries are known to be right (after a checkout). */
 int scan_remember(const tree *t, const repo *r, const char *rel, bool legacy);

@@ -15,6 +15,7 @@ void stage_free(stage *s)
     output *o = deps ? s->deps : s->outs;
     for (size_t i = 0; i < (deps ? s->n_deps : s->n_outs); i++) {
       free(o[i].path);
+      free(o[i].outside);
       free(o[i].written);
       free(o[i].remote);
       free(o[i].repo_url);
@@ -28,6 +29,7 @@ void stage_free(stage *s)
   free(s->file);
   free(s->name);
   free(s->wdir);
+  free(s->md5);
   free(s->cmd);
   free(s->locked_cmd);
   strbuf_free(&s->text);
@@ -85,12 +87,12 @@ int stages_append(stages *set, stage *s)
 
 bool stage_is_import(const stage *s)
 {
-  return !s->name && !s->cmd && s->n_deps == 1;
+  return !s->name && !s->cmd && s->n_deps == 1 && s->n_outs == 1;
 }
 
 char *output_shown(const repo *r, const output *o)
 {
-  return o->path ? repo_shown(r, o->path) : strdup(o->written);
+  return o->path ? repo_shown(r, o->path) : strdup(o->outside ? o->outside : o->written);
 }
 
 char *stage_address(const repo *r, const stage *s)
@@ -238,7 +240,9 @@ int stage_parse(stage **out, const char *rel, const char *text, size_t n)
     code = error_set(OPIS_EFORMAT, "%s: no .dvc file: the top is no mapping", rel);
   else {
     strbuf_append(&s->text, text, n);
-    s->frozen = yaml_bool(root, "frozen", false);
+    s->frozen = yaml_bool(root, "frozen", false) || yaml_bool(root, "locked", false);
+    s->always_changed = yaml_bool(root, "always_changed", false);
+    s->md5 = copy(yaml_text(root, "md5"));
     s->cmd = copy(yaml_text(root, "cmd"));
     code = strbuf_check(&s->text) < 0 ? error_nomem() : set_wdir(s, yaml_text(root, "wdir"));
     if (code == 0)
@@ -251,6 +255,43 @@ int stage_parse(stage **out, const char *rel, const char *text, size_t n)
     stage_free(s);
   else
     *out = s;
+  return code;
+}
+
+static int locate(output *o, bool dep, const char *root, const char *wdir)
+{
+  size_t n = strlen(root);
+  if (o->path || o->repo_url || strstr(o->written, "://"))
+    return 0;
+  char *at = path_normal(wdir, o->written);
+  if (!at)
+    return error_nomem();
+  if (strncmp(at, root, n) == 0 && at[n] == '/' && at[n + 1]) {
+    o->path = strdup(at + n + 1);
+    if (!o->path)
+      error_nomem();
+    else if (!dep)
+      o->refused = NULL;
+  } else if (dep) {
+    o->outside = at;
+    o->legacy = false; /* only the repository's own may have the hash of DVC 2 */
+    return 0;
+  }
+  free(at);
+  return dep && !o->path ? OPIS_ENOMEM : 0;
+}
+
+int stage_locate(stage *s, const char *root)
+{
+  char *wdir;
+  if (asprintf(&wdir, "%s/%s", root, s->wdir) < 0)
+    return error_nomem();
+  int code = 0;
+  for (size_t i = 0; i < s->n_outs && code == 0; i++)
+    code = locate(&s->outs[i], false, root, wdir);
+  for (size_t i = 0; i < s->n_deps && code == 0; i++)
+    code = locate(&s->deps[i], true, root, wdir);
+  free(wdir);
   return code;
 }
 
@@ -305,6 +346,7 @@ static int read_stage(stages *set, const char *rel, const char *name, const yaml
   s->cmd = copy(yaml_text(body, "cmd"));
   s->locked_cmd = copy(yaml_text(locked, "cmd"));
   s->frozen = yaml_bool(body, "frozen", false);
+  s->always_changed = yaml_bool(body, "always_changed", false);
   if (code == 0)
     code = read_entries(s, yaml_get(locked, "outs"), false);
   if (code == 0)
@@ -374,55 +416,60 @@ int stage_new(stage **out, const char *dvc_rel, const char *written)
   return 0;
 }
 
-static int set_key(stage *s, size_t i, const char *key, const char *value)
+static int set_key(stage *s, const char *list, size_t i, const char *key, const char *value)
 {
   char item[24];
   snprintf(item, sizeof item, "#%zu", i);
-  const char *at[] = {"outs", item, NULL};
+  const char *at[] = {list, item, NULL};
   return yaml_set(&s->text, at, key, value, s->file);
 }
 
-int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
+/* The first time, an entry as stage_new wrote it: all of it in DVC's order. *done: it was one. */
+static int set_fresh(bool *done, stage *s, const char *md5, uint64_t size, bool folder, uint64_t nfiles, bool executable)
 {
-  output *o = &s->outs[i];
+  static const char start[] = "outs:\n- hash: md5\n";
+  const char *path = strstr(s->text.s, "  path:");
+  strbuf text = STRBUF_INIT;
+  *done = path && strncmp(s->text.s, start, sizeof start - 1) == 0;
+  if (!*done)
+    return 0;
+  strbuf_printf(&text, "outs:\n- md5:%s\n", md5);
+  if (size != SIZE_UNKNOWN)
+    strbuf_printf(&text, "  size: %llu\n", (unsigned long long)size);
+  if (folder)
+    strbuf_printf(&text, "  nfiles: %llu\n", (unsigned long long)nfiles);
+  if (executable)
+    strbuf_puts(&text, "  isexec: true\n");
+  strbuf_puts(&text, "  hash: md5\n");
+  strbuf_puts(&text, path);
+  strbuf_free(&s->text);
+  s->text = text;
+  return strbuf_check(&s->text) < 0 ? error_nomem() : 0;
+}
+
+static int set_entry(stage *s, const char *list, size_t i, output *o, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
+{
   char md5[OID_TEXT], number[24];
   strbuf quoted = STRBUF_INIT;
-  bool fresh = !o->hashed;
+  bool done = false;
   oid_text(md5, id);
   int code = yaml_put_string(&quoted, md5, 6, 4); /* digits with one e in the middle would be a number */
   if (code == 0 && strbuf_check(&quoted) < 0)
     code = error_nomem();
-  if (code == 0 && fresh) { /* the first time: the whole entry in DVC's order */
-    const char *path = strstr(s->text.s, "  path:");
-    strbuf text = STRBUF_INIT;
-    if (path && strncmp(s->text.s, "outs:\n- hash: md5\n", 18) == 0) {
-      strbuf_printf(&text, "outs:\n- md5:%s\n", quoted.s);
-      if (size != SIZE_UNKNOWN)
-        strbuf_printf(&text, "  size: %llu\n", (unsigned long long)size);
-      if (id->dir)
-        strbuf_printf(&text, "  nfiles: %llu\n", (unsigned long long)nfiles);
-      if (executable)
-        strbuf_puts(&text, "  isexec: true\n");
-      strbuf_puts(&text, "  hash: md5\n");
-      strbuf_puts(&text, path);
-      code = strbuf_check(&text) < 0 ? error_nomem() : 0;
-      strbuf_free(&s->text);
-      s->text = text;
-    } else
-      fresh = false;
-  }
-  if (code == 0 && !fresh) {
-    code = set_key(s, i, "md5", quoted.s + 1);
+  if (code == 0 && !o->hashed)
+    code = set_fresh(&done, s, quoted.s, size, id->dir, nfiles, executable);
+  if (code == 0 && !done) {
+    code = set_key(s, list, i, "md5", quoted.s + 1);
     snprintf(number, sizeof number, "%llu", (unsigned long long)size);
     if (code == 0)
-      code = set_key(s, i, "size", size == SIZE_UNKNOWN ? NULL : number);
+      code = set_key(s, list, i, "size", size == SIZE_UNKNOWN ? NULL : number);
     snprintf(number, sizeof number, "%llu", (unsigned long long)nfiles);
     if (code == 0)
-      code = set_key(s, i, "nfiles", id->dir ? number : NULL);
+      code = set_key(s, list, i, "nfiles", id->dir ? number : NULL);
     if (code == 0)
-      code = set_key(s, i, "isexec", executable ? "true" : NULL);
+      code = set_key(s, list, i, "isexec", executable ? "true" : NULL);
     if (code == 0)
-      code = set_key(s, i, "hash", "md5");
+      code = set_key(s, list, i, "hash", "md5");
   }
   strbuf_free(&quoted);
   if (code < 0)
@@ -438,13 +485,36 @@ int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t 
   return 0;
 }
 
-int stage_set_path(stage *s, size_t i, const char *written)
+int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
+{
+  return set_entry(s, "outs", i, &s->outs[i], id, size, nfiles, executable);
+}
+
+static int set_path(stage *s, const char *list, size_t i, const char *written)
 {
   strbuf value = STRBUF_INIT;
   int code = yaml_put_string(&value, written, 7, 4);
   if (code == 0)
-    code = strbuf_check(&value) < 0 ? error_nomem() : set_key(s, i, "path", value.s + (value.s[0] == ' '));
+    code = strbuf_check(&value) < 0 ? error_nomem() : set_key(s, list, i, "path", value.s + (value.s[0] == ' '));
   strbuf_free(&value);
+  return code;
+}
+
+int stage_set_dependency(stage *s, size_t i, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
+{
+  output *o = &s->deps[i];
+  int code = set_entry(s, "deps", i, o, id, size, nfiles, executable);
+  if (code < 0 || !o->path)
+    return code;
+  char *written = path_relative(s->wdir, o->path);
+  code = !written ? OPIS_ENOMEM : strcmp(written, o->written) == 0 ? 0 : set_path(s, "deps", i, written);
+  free(written);
+  return code;
+}
+
+int stage_set_path(stage *s, size_t i, const char *written)
+{
+  int code = set_path(s, "outs", i, written);
   output *o = &s->outs[i];
   if (code < 0)
     return code;

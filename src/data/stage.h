@@ -11,6 +11,7 @@ typedef struct stage stage;
 typedef struct output {
   stage *stage;
   char *path;    /* root-relative; NULL when it is outside of the repository or a URL */
+  char *outside; /* a dependency's: where on this machine it is, outside of the repository; NULL */
   char *written; /* as the file has it */
   oid oid;
   bool hashed; /* oid is set */
@@ -31,7 +32,8 @@ struct stage {
   char *name;  /* of a stage in dvc.yaml; NULL for a .dvc file */
   char *wdir;  /* root-relative: what paths are relative to */
   strbuf text; /* of a .dvc file; kept up to date by stage_set_output */
-  bool frozen;
+  bool frozen, always_changed;
+  char *md5; /* a .dvc file's hash of itself, as it was read; NULL */
   char *cmd;
   char *locked_cmd; /* dvc.lock's */
   output *outs, *deps;
@@ -44,12 +46,13 @@ typedef struct stages {
   map outs, above, files; /* outputs by their paths; by the folders above them (one of several); stages by their files (the first) */
 } stages;                 /* all zero: empty */
 
-bool stage_is_import(const stage *s);               /* has a dependency and no command */
+bool stage_is_import(const stage *s);               /* one output from one dependency, and no command */
 char *stage_address(const repo *r, const stage *s); /* as DVC shows it: "data.dvc", "dir/dvc.yaml:train", "train"; malloc'ed */
 char *output_shown(const repo *r, const output *o); /* malloc'ed */
 
-/* Parses a .dvc file's text. rel: its root-relative path. */
+/* Parses a .dvc file's text. rel: its root-relative path. Absolute paths, and those that lead out, have no place before stage_locate says where the repository is (root: absolute). */
 int stage_parse(stage **out, const char *rel, const char *text, size_t n);
+int stage_locate(stage *s, const char *root);
 /* Parses dvc.yaml and, when there is one, dvc.lock (NULL otherwise); appends its stages. */
 int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n);
 void stage_free(stage *s);
@@ -66,6 +69,8 @@ int stage_new(stage **out, const char *dvc_rel, const char *written);
 #define SIZE_UNKNOWN UINT64_MAX
 /* What was found goes into the output and the text: md5, size (where it is known), nfiles, isexec, hash. */
 int stage_set_output(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
+/* The same of a dependency, with its path as DVC writes it. */
+int stage_set_dependency(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
 int stage_set_path(stage *s, size_t i, const char *written);
 /* Whether a stage file may be there: not where git would never see it. OPIS_EINVALID. */
 struct gitignored; /* data/scan.h */

@@ -87,10 +87,23 @@ int stage_md5(char hex[MD5_HEX], const stage *s)
   return 0;
 }
 
+int stage_is_edited(bool *edited, const stage *s)
+{
+  char now[MD5_HEX];
+  *edited = !s->name && s->md5;
+  if (s->name || !stage_is_import(s))
+    return 0;
+  int code = stage_md5(now, s);
+  *edited = code == 0 && (!s->md5 || strcmp(s->md5, now) != 0);
+  return code;
+}
+
 int stage_put_md5(stage *s, bool first)
 {
   char md5[MD5_HEX];
   strbuf b = STRBUF_INIT, quoted = STRBUF_INIT;
+  if (!stage_is_import(s))
+    return yaml_set(&s->text, (const char *const[]){NULL}, "md5", NULL, s->file);
   int code = stage_md5(md5, s);
   if (code == 0)
     code = yaml_put_string(&quoted, md5, 4, 2);

@@ -35,7 +35,7 @@ static int load_one(void *user, const char *rel)
 {
   loading *l = user;
   char *text, *lock = NULL;
-  size_t n, lock_n = 0;
+  size_t n, lock_n = 0, before = l->set->n;
   int code = read_text(&text, &n, l, rel);
   if (code < 0)
     return code;
@@ -58,6 +58,8 @@ static int load_one(void *user, const char *rel)
     if (code == 0)
       code = stages_append(l->set, s);
   }
+  for (size_t i = before; i < l->set->n && code == 0; i++)
+    code = stage_locate(l->set->items[i], l->r->root);
   free(text);
   return code;
 }
@@ -145,6 +147,10 @@ int stage_load_file(stage **out, const repo *r, const char *rel)
     return code;
   code = stage_parse(out, rel, text, n);
   free(text);
+  if (code == 0 && (code = stage_locate(*out, r->root)) < 0) {
+    stage_free(*out);
+    *out = NULL;
+  }
   return code;
 }
 

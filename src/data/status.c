@@ -29,60 +29,6 @@ void status_free(status_list *l)
   *l = (status_list){0};
 }
 
-/* NULL: nothing to tell. */
-static int state_of(const char **state, repo *r, const output *o, bool dep)
-{
-  tree t;
-  path_kind kind;
-  bool there;
-  oid id = {.dir = false};
-  int code;
-  *state = NULL;
-  if (!dep && o->hashed && o->cache) {
-    code = output_in_cache(&there, r, o);
-    if (code < 0)
-      return code;
-    if (!there) {
-      *state = "not in cache";
-      return 0;
-    }
-  }
-  code = output_look(&t, &kind, r, o, NULL);
-  if (code < 0)
-    return code;
-  if (kind == PATH_MISSING)
-    *state = "deleted";
-  else {
-    if (kind == PATH_FOLDER)
-      code = objects_save(&id, &t, r, NULL);
-    else
-      memcpy(id.md5, t.entries[0].md5, MD5_SIZE);
-    if (code == 0 && !(o->hashed && oid_same(&id, &o->oid)))
-      *state = dep && !o->hashed ? "new" : "modified";
-  }
-  tree_free(&t);
-  return code;
-}
-
-/* A stage file with dependencies has its own hash, which says whether somebody edited it. */
-static int check_own_md5(bool *changed, const stage *s)
-{
-  char now[MD5_HEX];
-  yaml_node *root;
-  *changed = false;
-  if (s->name || s->n_deps == 0)
-    return 0;
-  int code = stage_md5(now, s);
-  if (code == 0)
-    code = yaml_parse(&root, s->text.s, s->text.n, s->file);
-  if (code == 0) {
-    const char *md5 = yaml_text(root, "md5");
-    *changed = !md5 || strcmp(md5, now) != 0;
-    yaml_node_free(root);
-  }
-  return code;
-}
-
 /* What DVC says of an import whose source has something newer. A source that cannot be asked is told, and holds nothing up. */
 static int add_news(status_list *l, repo *r, const stage *s)
 {
@@ -106,21 +52,30 @@ static int add_news(status_list *l, repo *r, const stage *s)
   return code;
 }
 
+static int add_dependencies(status_list *l, repo *r, const stage *s)
+{
+  const char *state;
+  int code = 0;
+  for (size_t i = 0; i < s->n_deps && code == 0; i++) {
+    const output *d = &s->deps[i];
+    if (!d->path && !d->outside && !d->repo_url)
+      repo_warn(r, "%s: whether %s is another than recorded is not known: opis asks no URL", s->file, d->written);
+    code = output_state(&state, r, d);
+    if (code == 0 && state)
+      code = add_entry(l, r, s, "changed deps", d, state);
+  }
+  return code;
+}
+
 static int status_of_stage(status_list *l, repo *r, stage *s, const output *only, bool no_updates)
 {
   const char *state;
   int code = 0;
   l->stages++;
-  if (!no_updates && !only)
+  if (!s->frozen || !no_updates)
     code = add_news(l, r, s);
-  if (s->name && !s->frozen)
-    for (size_t i = 0; i < s->n_deps && code == 0; i++) {
-      if (!s->deps[i].path)
-        continue;
-      code = state_of(&state, r, &s->deps[i], true);
-      if (code == 0 && state)
-        code = add_entry(l, r, s, "changed deps", &s->deps[i], state);
-    }
+  if (code == 0 && !s->frozen)
+    code = add_dependencies(l, r, s);
   for (size_t i = 0; i < s->n_outs && code == 0; i++) {
     output *o = &s->outs[i];
     if (only && o != only)
@@ -129,15 +84,17 @@ static int status_of_stage(status_list *l, repo *r, stage *s, const output *only
       repo_warn(r, "%s: %s: %s", s->file, o->written, o->refused);
       continue;
     }
-    code = state_of(&state, r, o, false);
+    code = output_state(&state, r, o);
     if (code == 0 && state)
       code = add_entry(l, r, s, "changed outs", o, state);
   }
+  if (code == 0 && s->always_changed)
+    code = add_entry(l, r, s, "always changed", NULL, "");
   if (code == 0 && s->name && s->cmd && s->locked_cmd && strcmp(s->cmd, s->locked_cmd) != 0)
     code = add_entry(l, r, s, "changed command", NULL, "");
   bool edited = false;
   if (code == 0)
-    code = check_own_md5(&edited, s);
+    code = stage_is_edited(&edited, s);
   if (code == 0 && edited)
     code = add_entry(l, r, s, "changed checksum", NULL, "");
   return code;
