@@ -130,6 +130,8 @@ static int move_output(repo *r, output *o, const char *from, const char *to, boo
       code = stage_parse(&fresh, file, s->text.s, s->text.n);
     if (code == 0)
       code = stage_set_path(fresh, i, path_name(to));
+    if (code == 0)
+      code = stage_follow_dependencies(fresh, s, r->root);
   } else {
     char *written = path_relative(s->wdir, to);
     code = written ? stage_set_path(s, i, written) : error_nomem();

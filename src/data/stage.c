@@ -193,6 +193,10 @@ static int read_entry(stage *s, const yaml_node *node, bool dep)
   o->repo_url = copy(yaml_text(from, "url"));
   o->repo_rev = copy(yaml_text(from, "rev"));
   o->repo_rev_lock = copy(yaml_text(from, "rev_lock"));
+  if (o->repo_url) { /* a path in that repository, not in ours */
+    free(o->path);
+    o->path = NULL;
+  }
   if (!dep) {
     if (yaml_get(node, "files") || yaml_get(node, "cloud") || yaml_get(node, "version_id"))
       o->refused = "cloud-versioned data, which opis does not handle";
@@ -356,6 +360,8 @@ static int read_stage(stages *set, const char *rel, const char *name, const yaml
     code = read_flags(s, yaml_get(body, kinds[i]), false);
   if (code == 0)
     code = read_flags(s, yaml_get(body, "deps"), true);
+  if (!s->n_outs && !s->n_deps && !yaml_get(body, "params")) /* there is nothing that could stay the same */
+    s->always_changed = true;
   if (code == 0)
     return stages_append(set, s);
   stage_free(s);
@@ -500,15 +506,34 @@ static int set_path(stage *s, const char *list, size_t i, const char *written)
   return code;
 }
 
+/* A dependency's path as DVC writes it, into the text. */
+static int write_path(stage *s, size_t i, const output *meant, const char *root)
+{
+  char *written = NULL, *folder = NULL;
+  if (meant->path)
+    written = path_relative(s->wdir, meant->path);
+  else if (!meant->outside || meant->written[0] == '/')
+    return 0;
+  else if (asprintf(&folder, "%s%s%s", root + 1, *s->wdir ? "/" : "", s->wdir) >= 0)
+    written = path_relative(folder, meant->outside + 1);
+  int code = !written ? error_nomem() : strcmp(written, s->deps[i].written) == 0 ? 0 : set_path(s, "deps", i, written);
+  free(written);
+  free(folder);
+  return code;
+}
+
 int stage_set_dependency(stage *s, size_t i, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
 {
   output *o = &s->deps[i];
   int code = set_entry(s, "deps", i, o, id, size, nfiles, executable);
-  if (code < 0 || !o->path)
-    return code;
-  char *written = path_relative(s->wdir, o->path);
-  code = !written ? OPIS_ENOMEM : strcmp(written, o->written) == 0 ? 0 : set_path(s, "deps", i, written);
-  free(written);
+  return code < 0 || !o->path ? code : write_path(s, i, o, NULL);
+}
+
+int stage_follow_dependencies(stage *s, const stage *before, const char *root)
+{
+  int code = 0;
+  for (size_t i = 0; i < s->n_deps && i < before->n_deps && code == 0; i++)
+    code = write_path(s, i, &before->deps[i], root);
   return code;
 }
 

@@ -71,6 +71,8 @@ int stage_new(stage **out, const char *dvc_rel, const char *written);
 int stage_set_output(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
 /* The same of a dependency, with its path as DVC writes it. */
 int stage_set_dependency(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
+/* A stage that moved: the paths of its dependencies lead from where it is now to what they meant for `before` (located; the same dependencies). */
+int stage_follow_dependencies(stage *s, const stage *before, const char *root);
 int stage_set_path(stage *s, size_t i, const char *written);
 /* Whether a stage file may be there: not where git would never see it. OPIS_EINVALID. */
 struct gitignored; /* data/scan.h */

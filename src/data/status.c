@@ -103,12 +103,15 @@ static int status_of_stage(status_list *l, repo *r, stage *s, const output *only
 int data_status(status_list *l, repo *r, char *const *names, int n, bool recursive, bool with_deps, bool no_updates)
 {
   stages set;
-  targets t;
+  targets t = {0};
   *l = (status_list){0};
   int code = stages_load(&set, r);
   if (code < 0)
     return code;
-  code = targets_collect(&t, r, &set, names, n, recursive, with_deps);
+  for (size_t i = 0; i < set.n && n == 0 && code == 0; i++) /* also those that have no output */
+    code = status_of_stage(l, r, set.items[i], NULL, no_updates);
+  if (code == 0)
+    code = n ? targets_collect(&t, r, &set, names, n, recursive, with_deps) : 0;
   const stage *last = NULL;
   for (size_t i = 0; code == 0 && i < t.n; i++) {
     stage *s = t.items[i].out->stage;

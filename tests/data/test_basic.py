@@ -306,7 +306,7 @@ def test_checkout_leaves_what_never_was_an_output(repo):
     entry = "hash: md5\n      md5: c4ca4238a0b923820dcc509a6f75849b\n      size: 1\n"
     repo.write({"dvc.lock": ("schema: '2.0'\nstages:\n  a:\n    cmd: x\n    deps:\n    - path: in put\n      " + entry + "    outs:\n" + "".join(f"    - path: {p}\n      {entry}" for p in ("made", "metrics.json"))).encode()})
     repo.ok("add", "same")
-    assert json.loads(repo.ok("status", "--json")) == {"a": [{"changed deps": {"code": "new"}}]}
+    assert json.loads(repo.ok("status", "--json")) == {"a": [{"changed deps": {"code": "modified"}}]}
     repo.ok("checkout")
     assert repo.read("code") == {"x": b"1"} and repo.text("in put") == "1"
     (repo.path / "dvc.yaml").unlink()

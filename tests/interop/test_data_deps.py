@@ -8,6 +8,7 @@ import shutil
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
@@ -107,7 +108,7 @@ def answers(repo, run):
 def both(home):  # noqa: F811
     """The same repository twice, one after the other at the same place."""
 
-    def each(build):
+    def each(build, answers=answers):
         said = []
         for who in ("mine", "theirs"):
             top = home / "twin"
@@ -121,20 +122,54 @@ def both(home):  # noqa: F811
     return each
 
 
+def start(repo, top, file, name):
+    repo.ok("remote", "add", "-d", "store", "../store")
+    repo.write({"code.py": b"print(1)", "src/a": b"1", "src/b": b"2", "data/sub/c": b"3", "data/d": b"4", "../outside.bin": b"5", "../far/x": b"6", "../far/y/z": b"7", "hidden/x": b"8", "run.sh": b"9", ".dvcignore": b"hidden\n"})
+    (repo.path / "run.sh").chmod(0o755)
+    where = "" if name == "wdir" else file[: -len("out.dvc")]
+    repo.write({where + "out": b"made", where + "second": b"also", file: STAGES[file][name].replace("HOME", str(top)).encode()})
+    repo.ok("add", "data")
+    dvc(repo, "commit", "-f", file)
+
+
+MOVES = [("out", "moved"), ("out", "sub"), ("out", "sub/deep/moved"), ("sub/deep/out", "near"), ("sub/deep/out", "sub/other")]
+
+
+def test_moved(both, home):  # noqa: F811
+    """A stage file that moves takes the paths of its dependencies along."""
+    differ = []
+    for file, name in CASES:
+        for one, other in MOVES:
+            if file != one + ".dvc" or name in ("several", "as DVC 2", "wdir"):
+                continue
+
+            def build(repo, top, file=file, name=name):
+                start(repo, top, file, name)
+                (repo.path / "sub/deep").mkdir(parents=True, exist_ok=True)
+
+            def moving(repo, run, one=one, other=other):
+                said = {"move": run("move", one, other)[0], "files": files(repo.path)}
+                said["files"].pop(".gitignore", None)  # DVC leaves an empty one, or none
+                said["status"] = run("status", "--json")
+                for path in said["files"]:  # DVC writes the file anew, in an order of its own
+                    if path.endswith(".dvc"):
+                        said["files"][path] = YAML(typ="safe").load(said["files"][path])
+                return said
+
+            mine, theirs = both(build, moving)
+            if mine != theirs:
+                differ.append(f"{name}, {one} to {other}")
+    if differ:
+        pytest.fail("\n".join(differ), pytrace=False)
+
+
 @pytest.mark.parametrize("kind", CHANGES)
 def test_dependencies(both, home, kind):  # noqa: F811
     differ = []
     cases = CASES if os.environ.get("OPIS_INTEROP") == "full" else CASES[CHANGES.index(kind) % 2 :: 2]
     for file, name in cases:
         def build(repo, top, file=file, name=name):
-            repo.ok("remote", "add", "-d", "store", "../store")
-            repo.write({"code.py": b"print(1)", "src/a": b"1", "src/b": b"2", "data/sub/c": b"3", "data/d": b"4", "../outside.bin": b"5", "../far/x": b"6", "../far/y/z": b"7", "hidden/x": b"8", "run.sh": b"9", ".dvcignore": b"hidden\n"})
-            (repo.path / "run.sh").chmod(0o755)
-            folder = file[: -len("out.dvc")]
-            where = "" if name == "wdir" else folder
-            repo.write({where + "out": b"made", where + "second": b"also", file: STAGES[file][name].replace("HOME", str(top)).encode()})
-            repo.ok("add", "data")
-            dvc(repo, "commit", "-f", file)
+            start(repo, top, file, name)
             change(repo, file, kind)
 
         mine, theirs = both(build)
