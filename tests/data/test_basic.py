@@ -465,3 +465,14 @@ def test_checkout_asks_the_remote_for_the_list_of_a_folder(remote):
     (remote.path / "data/a").unlink()
     remote.ok("checkout")
     assert remote.read("data") == {"a": b"1"}
+
+
+def test_a_repository_of_its_own_is_no_data(golden):
+    inner = Repository(golden.path / "inner")
+    inner.write({"x": b"1"})
+    (inner.path / ".dvcignore").unlink()
+    assert "a DVC repository of its own" in golden.fails("add", "inner")
+    golden.write({"a": b"1"}, "inner/../outer")
+    inner.path.rename(golden.path / "outer/inner")
+    golden.ok("add", "outer")  # within a folder it is passed over, as DVC does
+    assert "nfiles: 1\n" in golden.text("outer.dvc")
