@@ -311,6 +311,7 @@ int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel)
 
 typedef struct tree_search {
   git *g;
+  git_tree *tree;
   int (*each)(void *user, const char *rel);
   void *user;
   int code;
@@ -325,6 +326,22 @@ static bool is_wanted(const tree_search *s, const char *rel, const char *name)
   return path_is_stage_file(name);
 }
 
+/* Whether a folder of the revision, with a '/' at its end, is the root of a DVC repository. */
+static bool has_dvc(const git *g, const git_tree *tree, const char *folder)
+{
+  char *path;
+  git_tree_entry *entry;
+  if (asprintf(&path, "%s.dvc", folder) < 0)
+    return false;
+  bool there = g->git_tree_entry_bypath(&entry, tree, path) == 0;
+  free(path);
+  if (!there)
+    return false;
+  there = g->git_tree_entry_type(entry) == GIT_OBJECT_TREE;
+  g->git_tree_entry_free(entry);
+  return there;
+}
+
 static int visit(const char *root, const git_tree_entry *entry, void *payload)
 {
   tree_search *s = payload;
@@ -334,15 +351,13 @@ static int visit(const char *root, const git_tree_entry *entry, void *payload)
   if (s->g->git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
     if (strcmp(name, ".dvc") == 0)
       return 1;
-    if (m) { /* only what leads to the root, or is below it */
-      if (asprintf(&rel, "%s%s/", root, name) < 0)
-        return -1;
-      size_t k = strlen(rel);
-      bool other = strncmp(rel, prefix, k < m ? k : m) != 0;
-      free(rel);
-      return other;
-    }
-    return 0;
+    if (asprintf(&rel, "%s%s/", root, name) < 0)
+      return -1;
+    /* Only what leads to the root, or is below it and no repository of its own. */
+    size_t k = strlen(rel);
+    bool other = strncmp(rel, prefix, k < m ? k : m) != 0 || (k > m && has_dvc(s->g, s->tree, rel));
+    free(rel);
+    return other;
   }
   if (s->g->git_tree_entry_type(entry) != GIT_OBJECT_BLOB || strncmp(root, prefix, m) != 0)
     return 0;
@@ -361,7 +376,7 @@ static int search(repo *r, const char *hex, const char *below, int (*each)(void 
   int code = open_tree(&tree, r, hex);
   if (code < 0)
     return code;
-  tree_search s = {r->git, each, user, 0, below};
+  tree_search s = {r->git, tree, each, user, 0, below};
   if (r->git->git_tree_walk(tree, GIT_TREEWALK_PRE, visit, &s) < 0)
     code = s.code < 0 ? s.code : git_failed(r->git, hex);
   r->git->git_tree_free(tree);

@@ -1,0 +1,185 @@
+# venv: dvc
+"""Repositories in every layout, twice: the same steps by opis data and by DVC 3.67. After every step both have the same files, modes, objects, settings and states of git, and what one refuses the other refuses."""
+import configparser
+import io
+import json
+import os
+import pathlib
+import stat
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
+from conftest import OPIS, environment  # noqa: E402
+
+SKIPPED = {"tmp", "site", "hooks"}
+
+
+class Side:
+    """One of the two, in a folder of its own that is its HOME, too."""
+
+    def __init__(self, top, by_dvc):
+        self.top, self.by_dvc = top, by_dvc
+        top.mkdir(parents=True)
+        self.env = environment(top)
+        self.env.update(DVC_NO_ANALYTICS="1", DVC_TEST="true", DVC_SITE_CACHE_DIR=str(top / "site"))
+
+    def run(self, where, *args, env=None):
+        """data ARGS in a folder: status, output, errors."""
+        args = [str(a).replace("@", str(self.top)) for a in args]
+        env = {k: v.replace("@", str(self.top)) for k, v in (env or {}).items()}
+        if not self.by_dvc:
+            done = subprocess.run([OPIS, "data", *args], cwd=self.top / where, env={**self.env, **env}, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+            return done.returncode, done.stdout.decode(), done.stderr.decode()
+        from dvc.cli import main
+
+        out, err, before, old = io.StringIO(), io.StringIO(), os.getcwd(), dict(os.environ)
+        os.environ.clear()
+        os.environ.update({**self.env, **env})
+        os.chdir(self.top / where)
+        try:
+            with redirect_stdout(out), redirect_stderr(err):
+                status = main(args)
+        finally:
+            os.chdir(before)
+            os.environ.clear()
+            os.environ.update(old)
+        return status, out.getvalue(), err.getvalue()
+
+    def git(self, where, *args):
+        done = subprocess.run(["git", "-c", "protocol.file.allow=always", *args], cwd=self.top / where, env=self.env, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    def files(self):
+        """All that is there, also modes and where links lead; of settings what they say, of git what it sees."""
+        out = {}
+        for folder, folders, names in os.walk(self.top):
+            rel = pathlib.Path(folder).relative_to(self.top).as_posix()
+            if ".git" in folders or ".git" in names:
+                out[f"{rel} git"] = self.git(rel, "status", "--porcelain")
+            at = rel.split("/")
+            folders[:] = [n for n in folders if n != ".git" and not (n in SKIPPED and (at[-1] == ".dvc" or rel == ".")) and not n.startswith(".opis")]
+            if at[-1] != ".dvc":
+                out[rel] = stat.S_IMODE(os.stat(folder).st_mode)
+            for n in [*names, *(n for n in folders if os.path.islink(os.path.join(folder, n)))]:
+                path = pathlib.Path(folder, n)
+                if n == ".git" or n.startswith(".opis"):
+                    continue
+                where = f"{rel}/{n}"
+                if path.is_symlink():
+                    out[where] = os.readlink(path).replace(str(self.top), "@")
+                elif n in ("config", "config.local"):
+                    read = configparser.ConfigParser(interpolation=None, allow_no_value=True)
+                    read.read_string(path.read_text())
+                    out[where] = {s: {k: (v or "").replace(str(self.top), "@") for k, v in read[s].items()} for s in read.sections()}
+                else:
+                    out[where] = (path.read_bytes().replace(os.fsencode(self.top), b"@"), stat.S_IMODE(path.stat().st_mode))
+        return out
+
+
+class Pair:
+    def __init__(self, home):
+        self.mine, self.theirs = Side(home / "mine", False), Side(home / "theirs", True)
+        self.both = (self.mine, self.theirs)
+        self.done = []
+
+    def say(self, *words):
+        return "\n".join(["", *(f"  {w or '.'}: {' '.join(map(str, a))}" for w, a in self.done), *map(str, words)])
+
+    def write(self, files):
+        for s in self.both:
+            for name, content in files.items():
+                path = s.top / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if os.path.lexists(path):
+                    path.unlink()
+                path.write_bytes(content.replace(b"@", os.fsencode(s.top)))
+
+    def git(self, where, *args):
+        self.done.append((where, ("git", *args)))
+        for s in self.both:
+            s.git(where, *(a.replace("@", str(s.top)) for a in args))
+
+    def commit(self, where):
+        self.git(where, "add", "-A")
+        self.git(where, "commit", "-qm", ".")
+
+    def each(self, change):
+        for s in self.both:
+            change(s.top)
+
+    def step(self, where, *args, env=None, works=None):
+        """One command by each. works: what both must do, where that is known."""
+        self.done.append((where, args))
+        (mine, _, my_errors), (theirs, _, errors) = (s.run(where, *args, env=env) for s in self.both)
+        assert (mine == 0) == (theirs == 0), self.say(f"opis {mine}: {my_errors}", f"DVC {theirs}: {errors}")
+        assert works is None or (theirs == 0) == works, self.say(f"DVC {theirs}: {errors}")
+        one, other = self.mine.files(), self.theirs.files()
+        assert one == other, self.say(*(f"{k}: opis {one.get(k)}, DVC {other.get(k)}" for k in sorted(one.keys() | other.keys()) if one.get(k) != other.get(k)))
+        return theirs == 0
+
+    def ok(self, where, *args, env=None):
+        self.step(where, *args, env=env, works=True)
+
+    def report(self, where, *args, env=None):
+        """What both say, which must be the same."""
+        self.done.append((where, args))
+        (mine, out, my_errors), (theirs, their_out, errors) = (s.run(where, *args, env=env) for s in self.both)
+        assert (mine == 0) == (theirs == 0), self.say(f"opis {mine}: {my_errors}", f"DVC {theirs}: {errors}")
+        if "--json" in args and theirs == 0:
+            assert json.loads(out) == json.loads(their_out), self.say(out, their_out)
+        else:
+            assert out.replace(str(self.mine.top), "@").split() == their_out.replace(str(self.theirs.top), "@").split(), self.say(out, their_out)
+
+    def reports(self, where, cloud=True):
+        self.report(where, "status", "--json")
+        self.report(where, "diff", "--json")
+        self.report(where, "list", ".", "-R", "--dvc-only", "--json")
+        if cloud:
+            self.report(where, "status", "-c", "--json")
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return Pair(tmp_path)
+
+
+DATA = {"data/a": b"1", "data/sub/b": b"2", "single": b"3"}
+
+
+def below(where, files=None):
+    return {f"{where}/{k}": v for k, v in (files or DATA).items()}
+
+
+def started(pair, where, *init, git=True):
+    for s in pair.both:
+        (s.top / where).mkdir(parents=True)
+        if git:
+            s.git(where, "init", "-q", "-b", "main")
+    pair.ok(where, "init", *init)
+
+
+def test_nested_roots(pair):
+    """What a root below this one tracks is not this one's, in revisions either."""
+    pair.each(lambda top: (top / "mono/one/nested").mkdir(parents=True))
+    pair.git("mono", "init", "-q", "-b", "main")
+    for where in ("mono/one", "mono/one/nested"):
+        pair.ok(where, "init", "--subdir")
+        pair.ok(where, "config", "core.autostage", "true")
+        pair.write(below(where))
+        pair.ok(where, "add", "data", "single")
+    pair.commit("mono")
+    pair.git("mono", "tag", "first")
+    for where in ("mono/one", "mono/one/nested"):
+        pair.write({f"{where}/data/c": where.encode()})
+        pair.ok(where, "add", "data")
+        pair.reports(where, cloud=False)
+    pair.commit("mono")
+    for where in ("mono/one", "mono/one/nested"):
+        pair.report(where, "diff", "first", "HEAD", "--json")
+        pair.ok(where, "gc", "-a", "-f")
+        pair.reports(where, cloud=False)
