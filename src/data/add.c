@@ -7,7 +7,6 @@
 
 #include "util/error.h"
 
-#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -121,18 +120,13 @@ static int check_source(repo *r, const char *rel, const char *typed, bool inside
     return error_set(OPIS_ENOTFOUND, "%s: no such file or folder", typed);
   int code = repo_check_no_links(r, rel);
   if (code == 0)
+    code = repo_check_own(r, rel);
+  if (code == 0)
     code = repo_absolute(&path, r, rel);
   if (code < 0)
     return code;
   if (kind == PATH_FOLDER && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
     code = error_set(OPIS_EINVALID, "%s: a symbolic link to a folder; data behind it is not part of the repository", typed);
-  else if (kind == PATH_FOLDER) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && fstatat(fd, ".dvc", &st, 0) == 0 && S_ISDIR(st.st_mode))
-      code = error_set(OPIS_EINVALID, "%s: a DVC repository of its own; what is in it is tracked there", typed);
-    if (fd >= 0)
-      close(fd);
-  }
   free(path);
   if (code == 0 && kind != PATH_MISSING)
     code = scan_is_ignored(&ignored, r, rel, kind == PATH_FOLDER);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +48,7 @@ static int open_caches(repo *r)
 {
   char *objects = NULL;
   const char *types = config_get(&r->config, "cache", "", "type"), *group = config_get(&r->config, "cache", "", "shared");
-  bool shared = group && strcmp(group, "group") == 0;
+  bool shared = group && strcasecmp(group, "group") == 0;
   int code = config_path(&r->cache, &r->config, "cache", "", "dir");
   if (code == 0 && !r->cache && asprintf(&r->cache, "%s/cache", r->dvc) < 0)
     code = error_nomem();
@@ -280,6 +281,23 @@ int repo_check_no_links(const repo *r, const char *rel)
   return 0;
 }
 
+int repo_check_own(const repo *r, const char *rel)
+{
+  for (const char *end = strchr(rel, '/');; end = strchr(end + 1, '/')) {
+    char *path;
+    size_t n = end ? (size_t)(end - rel) : strlen(rel);
+    struct stat st;
+    if (asprintf(&path, "%s/%.*s/.dvc", r->root, (int)n, rel) < 0)
+      return error_nomem();
+    bool other = n && lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    free(path);
+    if (other)
+      return error_set(OPIS_EINVALID, "%s: '%.*s' is another DVC repository; go there to work with its data", rel, (int)n, rel);
+    if (!end)
+      return 0;
+  }
+}
+
 int repo_check_folder(const repo *r, const char *rel)
 {
   char *folder = path_folder(rel), *path;
@@ -364,7 +382,7 @@ int repo_init(const char *folder, bool no_scm, bool subdir, bool force)
     code = remove_tree(dvc);
   if (code == 0)
     code = file_make_folders(tmp, 0777);
-  if (code == 0)
+  if (code == 0 && !no_scm)
     code = write_in(dvc, ".gitignore", "/config.local\n/tmp\n/cache\n", false);
   if (code == 0)
     code = write_in(

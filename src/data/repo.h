@@ -61,6 +61,8 @@ char *repo_shown(const repo *r, const char *rel);
 int repo_absolute(char **absolute, const repo *r, const char *rel);
 /* Whether a folder between the root and the path's last name is a link: what is behind it is not ours. */
 int repo_check_no_links(const repo *r, const char *rel);
+/* OPIS_EINVALID when the path is, or is in, the root of another DVC repository below this one. */
+int repo_check_own(const repo *r, const char *rel);
 /* Whether there is the folder that a path is in ("a/b/": a/b itself). OPIS_ENOTFOUND. */
 int repo_check_folder(const repo *r, const char *rel);
 /* A file or folder of this machine that need not be in the repository: the folder around it, to be looked at and to be read as a repository without git or a cache; it is called path_name(path) in there.

@@ -183,3 +183,34 @@ def test_nested_roots(pair):
         pair.report(where, "diff", "first", "HEAD", "--json")
         pair.ok(where, "gc", "-a", "-f")
         pair.reports(where, cloud=False)
+
+
+def test_add_into_a_nested_root(pair):
+    """DVC writes an empty list there; opis leaves the other repository alone."""
+    started(pair, "repo")
+    pair.each(lambda top: (top / "repo/inner").mkdir())
+    pair.ok("repo/inner", "init", "--subdir")
+    pair.write(below("repo/inner"))
+    pair.ok("repo/inner", "add", "data")
+    before = pair.mine.files()
+    for target in ("inner/data", "inner/single", "inner/data/a", "inner"):
+        status, _, errors = pair.mine.run("repo", "add", target)
+        assert status != 0 and "another DVC repository" in errors, target
+    assert pair.mine.files() == before
+    pair.theirs.run("repo", "add", "inner/data")
+    assert b"nfiles: 0" in pair.theirs.files()["repo/inner/data.dvc"][0]
+
+
+def test_no_git(pair):
+    started(pair, "repo", "--no-scm", git=False)
+    pair.write(below("repo"))
+    pair.ok("repo", "add", "data", "single")
+    pair.report("repo", "status", "--json")
+    pair.report("repo", "list", ".", "-R", "--dvc-only", "--json")
+    pair.ok("repo", "gc", "-w", "-f")
+
+
+def test_shared_in_any_letters(pair):
+    started(pair, "repo")
+    pair.write({**below("repo"), "repo/.dvc/config": b"[cache]\n    shared = Group\n"})
+    pair.ok("repo", "add", "data", "single")
