@@ -116,11 +116,32 @@ static int make_folder(const odb *db, const char *name)
   return 0;
 }
 
+/* The folders above the objects that are not there yet, with the group's mode where the cache is shared. */
+static int make_above(const odb *db)
+{
+  size_t made = strlen(db->path), n = made;
+  char *path = strdup(db->path);
+  struct stat st;
+  if (!path)
+    return error_nomem();
+  for (char *slash; db->shared && stat(path, &st) != 0 && errno == ENOENT && (slash = strrchr(path, '/')) && slash != path; *slash = '\0')
+    made = (size_t)(slash - path);
+  int code = file_make_folders(db->path, 0777);
+  for (size_t i = made + 1; code == 0 && i < n; i++)
+    if (db->path[i] == '/') {
+      memcpy(path, db->path, i);
+      path[i] = '\0';
+      chmod(path, folder_mode(db));
+    }
+  free(path);
+  return code;
+}
+
 static int ensure_open(odb *db)
 {
   if (db->fd >= 0)
     return 0;
-  int code = file_make_folders(db->path, 0777);
+  int code = make_above(db);
   if (code < 0)
     return code;
   if (db->shared)
