@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* Without relinking, the work tree's files stay as they are: they do not become objects themselves either. What was set before comes out of it. */
 static void set_linking(repo *r, bool relink, link_type before[2])
