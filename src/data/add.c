@@ -305,12 +305,7 @@ static int find_change(char **what, repo *r, const stage *s, const target *t, si
   *what = NULL;
   for (size_t i = 0; code == 0 && !state && i < s->n_deps + n; i++) {
     const output *o = i < s->n_deps ? &s->deps[i] : t[i - s->n_deps].out;
-    code = output_state(&state, r, o);
-    if (code == 0 && state && strcmp(state, "not in cache") == 0) { /* that is for commit to mend */
-      output bare = *o;
-      bare.cache = false;
-      code = output_state(&state, r, &bare);
-    }
+    code = output_changed(&state, r, o); /* what the cache lacks is for commit to mend */
     if (code == 0 && state)
       *what = output_shown(r, o);
   }

@@ -139,24 +139,21 @@ int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store)
 
 int output_state(const char **state, repo *r, const output *o)
 {
+  bool there = true;
+  int code = o->path && o->hashed && o->cache && !is_dependency(o) ? output_in_cache(&there, r, o) : 0;
+  *state = there ? NULL : "not in cache";
+  return code == 0 && there ? output_changed(state, r, o) : code;
+}
+
+int output_changed(const char **state, repo *r, const output *o)
+{
   tree t;
   path_kind kind;
-  bool there;
   oid id = {.dir = false};
-  int code;
   *state = NULL;
   if (!o->path && !o->outside)
     return 0;
-  if (o->hashed && o->cache && !is_dependency(o)) {
-    code = output_in_cache(&there, r, o);
-    if (code < 0)
-      return code;
-    if (!there) {
-      *state = "not in cache";
-      return 0;
-    }
-  }
-  code = output_look(&t, &kind, r, o, NULL);
+  int code = output_look(&t, &kind, r, o, NULL);
   if (code < 0)
     return code;
   if (kind == PATH_MISSING)

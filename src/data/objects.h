@@ -18,6 +18,7 @@ int objects_each(odb *db, const oid *o, tree_each *each, void *user);
 int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store);
 /* Whether it is another than recorded: *state NULL, or "modified", "deleted", "not in cache" (that only of an output). Of a dependency on another machine nothing is known: NULL. */
 int output_state(const char **state, repo *r, const output *o);
+int output_changed(const char **state, repo *r, const output *o); /* the same without a look into the cache */
 /* What the output should be: the same for its hash. */
 int output_want(tree *t, repo *r, const output *o);
 /* All objects of an output are in the cache. */
