@@ -90,8 +90,7 @@ int add_outside(repo *r, const char *typed, const add_options *a, name_list *wri
   repo around, *scratch = NULL;
   source *keeper = NULL;
   stage *st = NULL;
-  tree t = TREE_INIT;
-  oid id = {.dir = false};
+  taken what = {0};
   changes c = {0};
   char *name, *rel = NULL, *file = NULL, *shown = NULL, *folder = NULL;
   int code = open_outside(&s, &around, &name, r, typed);
@@ -113,11 +112,11 @@ int add_outside(repo *r, const char *typed, const add_options *a, name_list *wri
   }
   repo *into = scratch ? scratch : r;
   if (code == 0)
-    code = source_take(&id, &t, into, &s, name, a->jobs);
+    code = source_take(&what, into, &s, name, a->jobs);
   if (code == 0)
     code = stage_new(&st, file, path_name(rel));
   if (code == 0)
-    code = stage_set_output(st, 0, &id, tree_bytes(&t), t.n, false);
+    code = stage_set_output(st, 0, &what.id, what.size, what.files, false);
   if (code == 0 && scratch)
     code = send_away(r, scratch, st, a);
   if (code == 0)
@@ -131,7 +130,6 @@ int add_outside(repo *r, const char *typed, const add_options *a, name_list *wri
     code = shown ? names_add(written, shown) : error_nomem();
   }
   changes_free(&c);
-  tree_free(&t);
   stage_free(st);
   source_close(keeper);
   repo_around_close(&around);

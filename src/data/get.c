@@ -23,31 +23,6 @@ typedef struct getting {
   atomic_ullong done;
 } getting;
 
-/* The objects behind the files that are no files of the source itself. */
-int source_need(used *u, const tree *t, const tree_entry *root)
-{
-  *u = (used){0};
-  for (size_t i = 0; i < t->n + 1; i++) {
-    const tree_entry *e = i < t->n ? &t->entries[i] : root;
-    if (e->flags & (VIEW_DIR | VIEW_FILE_HERE) || !(e->flags & TREE_HASHED))
-      continue;
-    if (u->n == u->capacity) {
-      size_t capacity = u->capacity ? u->capacity * 2 : 256;
-      used_object *larger = realloc(u->items, capacity * sizeof *larger);
-      if (!larger) {
-        used_free(u);
-        return error_nomem();
-      }
-      u->items = larger;
-      u->capacity = capacity;
-    }
-    used_object *o = &u->items[u->n++];
-    *o = (used_object){.legacy = (e->flags & VIEW_LEGACY) != 0};
-    memcpy(o->oid.md5, e->md5, MD5_SIZE);
-  }
-  return 0;
-}
-
 static int copy_one(const getting *g, const tree_entry *e, const char *to)
 {
   int from = -1, code;
@@ -189,7 +164,6 @@ int data_get(char **written, const char *url, const char *typed, const get_optio
   source *s = NULL;
   tree t = TREE_INIT;
   tree_entry root;
-  used u = {0};
   char *path = NULL, *to = NULL, *temporary = NULL, *folder = NULL;
   *written = NULL;
   int code = source_path(&path, typed);
@@ -210,9 +184,7 @@ int data_get(char **written, const char *url, const char *typed, const get_optio
   if (code == 0)
     code = source_view(&t, &root, s, path, &(view_options){.recursive = true});
   if (code == 0)
-    code = source_need(&u, &t, &root);
-  if (code == 0)
-    code = source_bring(s, &u, true, o->jobs);
+    code = source_bring(s, &t, &root, true, o->jobs);
   if (code == 0) {
     getting g = {.s = s, .t = &t, .root = &root, .path = path, .to = temporary};
     clear(temporary);

@@ -17,23 +17,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The files of a view become, one by one, those of the directory object: their paths begin behind the one that was asked for. */
 typedef struct taking {
   repo *r;
   source *s;
-  const tree *from;
-  const tree_entry *root;
-  tree *to;
-  size_t skip; /* bytes of the path in the source that the output's begin after */
+  tree files;
+  size_t skip; /* bytes of the path in the source before that */
   atomic_ullong done;
 } taking;
 
-static const tree_entry *entry_of(const taking *t, size_t i)
-{
-  return t->from ? &t->from->entries[t->to->entries[i].links] : t->root;
-}
-
 /* What the source has as a file, or as an object of DVC 2, becomes an object of ours. */
-static int store(repo *r, source *s, const tree_entry *e, uint8_t md5[MD5_SIZE], uint64_t *size)
+static int store(repo *r, source *s, tree_entry *e, const char *path)
 {
   int from = -1;
   char *bytes = NULL;
@@ -42,17 +36,17 @@ static int store(repo *r, source *s, const tree_entry *e, uint8_t md5[MD5_SIZE],
   oid id = {.dir = false};
   int code = 0;
   if (e->flags & VIEW_LINK)
-    return error_set(OPIS_EUNSUPPORTED, "%s: a symbolic link in the source's git; import the file that it leads to", e->path);
+    return error_set(OPIS_EUNSUPPORTED, "%s: a symbolic link in the source's git; import the file that it leads to", path);
   memcpy(id.md5, e->md5, MD5_SIZE);
-  code = e->flags & VIEW_FILE_HERE ? source_file(&from, &bytes, &n, s, e->path) : source_read(&from, s, &id, true);
+  code = e->flags & VIEW_FILE_HERE ? source_file(&from, &bytes, &n, s, path) : source_read(&from, s, &id, true);
   if (code == 0)
     code = odb_new(&t, &r->db, NULL);
   if (code == 0) {
-    code = from >= 0 ? copy_file(t.fd, from, true, e->path) : file_write_all(t.fd, bytes, n, e->path);
+    code = from >= 0 ? copy_file(t.fd, from, true, path) : file_write_all(t.fd, bytes, n, path);
     if (code == 0 && lseek(t.fd, 0, SEEK_SET) != 0)
-      code = error_set_errno("%s", e->path);
+      code = error_set_errno("%s", path);
     if (code == 0)
-      code = md5_fd(id.md5, size, t.fd, e->path);
+      code = md5_fd(id.md5, &e->size, t.fd, path);
     if (code == 0)
       code = odb_keep(&t, &r->db, &id);
     else
@@ -61,73 +55,75 @@ static int store(repo *r, source *s, const tree_entry *e, uint8_t md5[MD5_SIZE],
   if (from >= 0)
     close(from);
   free(bytes);
-  memcpy(md5, id.md5, MD5_SIZE);
+  memcpy(e->md5, id.md5, MD5_SIZE);
   return code;
 }
 
 static int take_one(void *user, size_t i)
 {
   taking *t = user;
-  tree_entry *to = &t->to->entries[i];
-  const tree_entry *e = entry_of(t, i);
+  tree_entry *e = &t->files.entries[i];
+  const char *path = e->path - t->skip;
   int code = 0;
   if (e->flags & (VIEW_FILE_HERE | VIEW_LEGACY))
-    code = store(t->r, t->s, e, to->md5, &to->size);
+    code = store(t->r, t->s, e, path);
   else if (e->flags & TREE_HASHED) {
     oid id = {.dir = false};
     memcpy(id.md5, e->md5, MD5_SIZE);
-    memcpy(to->md5, e->md5, MD5_SIZE);
-    code = odb_check(&t->r->db, &id, &to->size);
+    code = odb_check(&t->r->db, &id, &e->size);
   } else
-    code = error_set(OPIS_ENOTFOUND, "%s: the source says nothing of its content yet", e->path);
-  to->flags |= TREE_HASHED;
-  repo_progress(t->r, "importing", atomic_fetch_add(&t->done, 1) + 1, t->to->n, false);
+    code = error_set(OPIS_ENOTFOUND, "%s: the source says nothing of its content yet", path);
+  e->flags = TREE_HASHED;
+  repo_progress(t->r, "importing", atomic_fetch_add(&t->done, 1) + 1, t->files.n, false);
   return code;
 }
 
-int source_take(oid *id, tree *out, repo *r, source *s, const char *path, int jobs)
+static int make_single(tree *t, const tree_entry *root)
 {
-  tree all;
+  tree_free(t);
+  tree_entry *e = tree_add(t, root->path, strlen(root->path));
+  if (!e)
+    return OPIS_ENOMEM;
+  e->flags = root->flags;
+  memcpy(e->md5, root->md5, MD5_SIZE);
+  return 0;
+}
+
+int source_take(taken *what, repo *r, source *s, const char *path, int jobs)
+{
   tree_entry root;
-  used u;
-  *out = (tree)TREE_INIT;
-  int code = source_view(&all, &root, s, path, &(view_options){.recursive = true});
+  taking t = {.r = r, .s = s};
+  tree *files = &t.files;
+  size_t n = 0;
+  *what = (taken){0};
+  int code = source_view(files, &root, s, path, &(view_options){.recursive = true});
   if (code < 0)
     return code;
-  code = source_need(&u, &all, &root);
-  if (code == 0)
-    code = source_bring(s, &u, false, jobs);
+  bool folder = (root.flags & VIEW_DIR) != 0;
+  code = source_bring(s, files, &root, false, jobs);
   odb_temporary none;
   if (code == 0 && r->db.fd < 0 && (code = odb_new(&none, &r->db, NULL)) == 0) /* the source's side has just made our cache: it is opened here, too */
     odb_drop(&none, &r->db);
-  bool folder = (root.flags & VIEW_DIR) != 0;
-  taking t = {.r = r, .s = s, .from = folder ? &all : NULL, .root = &root, .to = out, .skip = strlen(path) + (*path != '\0')};
-  for (size_t i = 0; folder && i < all.n && code == 0; i++)
-    if (!(all.entries[i].flags & VIEW_DIR)) {
-      tree_entry *e = tree_add(out, all.entries[i].path + t.skip, strlen(all.entries[i].path + t.skip));
-      if (!e || i > UINT32_MAX)
-        code = error_nomem();
-      else
-        e->links = (uint32_t)i; /* where it comes from */
+  if (code == 0 && !folder)
+    code = make_single(files, &root);
+  t.skip = strlen(path) + (folder && *path);
+  for (size_t i = 0; i < files->n; i++)
+    if (!folder || !(files->entries[i].flags & VIEW_DIR)) {
+      files->entries[n] = files->entries[i];
+      files->entries[n++].path += t.skip;
     }
-  if (!folder && code == 0)
-    code = tree_add(out, "", 0) ? 0 : error_nomem();
+  files->n = n;
   if (code == 0)
-    code = transfer_parallel(r, out->n, jobs ? jobs : 8, take_one, &t);
-  for (size_t i = 0; i < out->n; i++)
-    out->entries[i].links = 1;
-  tree_sort(out);
+    code = transfer_parallel(r, n, jobs ? jobs : 8, take_one, &t);
   if (code == 0 && folder)
-    code = objects_save(id, out, r, &r->db);
-  else if (code == 0) {
-    memcpy(id->md5, out->entries[0].md5, MD5_SIZE);
-    id->dir = false;
-  }
+    code = objects_save(&what->id, files, r, &r->db);
+  else if (code == 0)
+    memcpy(what->id.md5, files->entries[0].md5, MD5_SIZE);
   if (code == 0)
     code = odb_sync(&r->db);
-  tree_free(&all);
-  if (code < 0)
-    tree_free(out);
+  what->size = tree_bytes(files);
+  what->files = n;
+  tree_free(files);
   return code;
 }
 
@@ -175,17 +171,17 @@ static int write_stage(stage **s, const char *file, const char *out, const char 
 }
 
 /* md5, size and nfiles go before what a new file has: in DVC's order. */
-static int fill_new(stage *s, const oid *id, const tree *t)
+static int fill_new(stage *s, const taken *what)
 {
   char md5[OID_TEXT];
   strbuf b = STRBUF_INIT, quoted = STRBUF_INIT;
   const char *outs = strstr(s->text.s, "\nouts:\n- hash: md5\n");
-  oid_text(md5, id);
+  oid_text(md5, &what->id);
   int code = yaml_put_string(&quoted, md5, 6, 4);
   strbuf_append(&b, s->text.s, (size_t)(outs - s->text.s));
-  strbuf_printf(&b, "\nouts:\n- md5:%s\n  size: %llu\n", quoted.s, (unsigned long long)tree_bytes(t));
-  if (id->dir)
-    strbuf_printf(&b, "  nfiles: %zu\n", t->n);
+  strbuf_printf(&b, "\nouts:\n- md5:%s\n  size: %llu\n", quoted.s, (unsigned long long)what->size);
+  if (what->id.dir)
+    strbuf_printf(&b, "  nfiles: %zu\n", what->files);
   strbuf_printf(&b, "  %s", outs + 9);
   strbuf_free(&quoted);
   if (code == 0 && strbuf_check(&b) < 0)
@@ -196,7 +192,7 @@ static int fill_new(stage *s, const oid *id, const tree *t)
   }
   strbuf_free(&s->text);
   s->text = b;
-  s->outs[0].oid = *id;
+  s->outs[0].oid = what->id;
   s->outs[0].hashed = true;
   s->outs[0].legacy = false;
   return 0;
@@ -238,8 +234,7 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
   stages set = {0};
   stage *st = NULL;
   source *s = NULL;
-  tree t = TREE_INIT;
-  oid id = {.dir = false};
+  taken what = {0};
   changes c = {0};
   char *path = NULL, *rel = NULL, *file = NULL, *shown = NULL;
   source_options from = *o->source;
@@ -268,15 +263,17 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
   if (code == 0 && !o->no_exec)
     code = source_open(&s, url, &from);
   if (code == 0 && !o->no_exec && !o->no_download)
-    code = source_take(&id, &t, r, s, path, o->jobs);
+    code = source_take(&what, r, s, path, o->jobs);
   else if (code == 0 && s) { /* it must be there all the same */
     tree_entry root;
+    tree t;
     code = source_view(&t, &root, s, path, &(view_options){0});
+    tree_free(&t);
   }
   if (code == 0)
     code = write_stage(&st, file, path_name(rel), url, typed, &from, s ? s->lock : NULL);
   if (code == 0 && s && !o->no_download)
-    code = fill_new(st, &id, &t);
+    code = fill_new(st, &what);
   if (code == 0 && s)
     code = stage_put_md5(st, true);
   if (code == 0)
@@ -290,7 +287,6 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
     code = shown ? names_add(written, shown) : error_nomem();
   }
   changes_free(&c);
-  tree_free(&t);
   source_close(s);
   stage_free(st);
   stages_free(&set);
@@ -393,8 +389,7 @@ int import_outdated(bool *outdated, repo *r, const stage *s)
 int import_bring(repo *r, stage *st, int jobs, uint64_t *brought)
 {
   source *s;
-  tree t;
-  oid id = {.dir = false};
+  taken what;
   bool there = false;
   output *o = &st->outs[0];
   if (!from_repo(st) || o->refused)
@@ -408,14 +403,13 @@ int import_bring(repo *r, stage *st, int jobs, uint64_t *brought)
   char *path;
   code = source_path(&path, st->deps[0].written);
   if (code == 0)
-    code = source_take(&id, &t, r, s, path, jobs);
+    code = source_take(&what, r, s, path, jobs);
   if (code == 0) {
-    *brought += t.n;
-    if (o->hashed && !oid_same(&id, &o->oid))
+    *brought += what.files;
+    if (o->hashed && !oid_same(&what.id, &o->oid))
       code = error_set(OPIS_ECONFLICT, "%s: the source has other data there than when this was imported; 'opis data update %s' takes them", st->file, st->file);
     else if (!o->hashed) /* an import without its data so far */
-      o->oid = id, o->hashed = true, o->legacy = false;
-    tree_free(&t);
+      o->oid = what.id, o->hashed = true, o->legacy = false;
   }
   free(path);
   source_close(s);
@@ -444,8 +438,7 @@ static int clear_out(stage *s)
 static int update_one(changes *c, repo *r, stage *st, const update_options *o)
 {
   source *s;
-  tree t = TREE_INIT;
-  oid id = {.dir = false};
+  taken what = {0};
   char *path = NULL;
   output *out = &st->outs[0];
   const char *rev = o->rev ? o->rev : st->deps[0].repo_rev, *before = st->deps[0].repo_rev_lock;
@@ -457,13 +450,13 @@ static int update_one(changes *c, repo *r, stage *st, const update_options *o)
   bool moved = !before || strcmp(before, s->lock) != 0 || !out->hashed;
   code = source_path(&path, st->deps[0].written);
   if (code == 0 && !o->no_download)
-    code = source_take(&id, &t, r, s, path, o->jobs);
+    code = source_take(&what, r, s, path, o->jobs);
   if (code == 0 && o->rev)
     code = set_repo_key(st, "rev", o->rev);
   if (code == 0 && s->lock[0])
     code = set_repo_key(st, "rev_lock", s->lock);
   if (code == 0 && !o->no_download)
-    code = stage_set_output(st, 0, &id, tree_bytes(&t), t.n, false);
+    code = stage_set_output(st, 0, &what.id, what.size, what.files, false);
   if (code == 0 && (moved || !o->no_download))
     code = stage_put_md5(st, false);
   if (code == 0 && o->no_download && moved)
@@ -474,7 +467,6 @@ static int update_one(changes *c, repo *r, stage *st, const update_options *o)
     code = stage_save(r, st);
   if (code == 0 && o->no_download && moved && scan_kind(r, out->path) != PATH_MISSING && out->hashed)
     code = place_remove(c, r, out->path, output_store(r, out), false); /* as DVC: what is there now is not what the file says */
-  tree_free(&t);
   source_close(s);
   free(path);
   return code;

@@ -2,23 +2,15 @@
 
 #include "util/error.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 enum { MOST_TOLD = 20 };
 
 int lost_add(lost *l, const used_object *o, bool denied)
 {
-  used *u = &l->objects;
-  if (u->n == u->capacity) {
-    size_t capacity = u->capacity ? u->capacity * 2 : 64;
-    used_object *larger = realloc(u->items, capacity * sizeof *larger);
-    if (!larger)
-      return error_nomem();
-    u->items = larger;
-    u->capacity = capacity;
-  }
-  u->items[u->n++] = (used_object){.oid = o->oid, .legacy = o->legacy};
+  used_object *own = used_new(&l->objects);
+  if (!own)
+    return OPIS_ENOMEM;
+  own->oid = o->oid;
+  own->legacy = o->legacy;
   l->denied += denied;
   return 0;
 }

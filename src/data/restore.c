@@ -62,18 +62,15 @@ static int check_file(const restoring *x, const char *rel)
 enum { IS_SAME = 1 << 16 }; /* beside tree.h's own flags: as the revision has it */
 typedef struct sparing {
   tree *have;
-  size_t next; /* what comes in the order of have is found without looking for it */
+  size_t next; /* tree_find_next */
 } sparing;
 
 static int spare(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
 {
   sparing *s = user;
-  tree_entry *e = s->next < s->have->n && strcmp(s->have->entries[s->next].path, path) == 0 ? &s->have->entries[s->next] : tree_find(s->have, path);
+  tree_entry *e = tree_find_next(s->have, &s->next, path);
   (void)n;
-  if (!e)
-    return 0;
-  s->next = (size_t)(e - s->have->entries) + 1;
-  if (memcmp(e->md5, md5, MD5_SIZE) == 0)
+  if (e && memcmp(e->md5, md5, MD5_SIZE) == 0)
     e->flags |= IS_SAME;
   return 0;
 }

@@ -339,43 +339,63 @@ int source_bring_dir(source *s, const oid *o, bool legacy, const char *name)
   return code;
 }
 
-int source_bring(source *s, used *u, bool direct, int jobs)
+/* The objects behind the files that are no files of the source itself; near: only those that its cache has not. */
+static int need(used *u, source *s, const tree *t, const tree_entry *root, bool near)
+{
+  for (size_t i = 0; i < t->n + 1; i++) {
+    const tree_entry *e = i < t->n ? &t->entries[i] : root;
+    bool legacy = (e->flags & VIEW_LEGACY) != 0;
+    oid id = {.dir = false};
+    if (e->flags & (VIEW_DIR | VIEW_FILE_HERE) || !(e->flags & TREE_HASHED))
+      continue;
+    memcpy(id.md5, e->md5, MD5_SIZE);
+    if (near && odb_has(legacy ? &s->near_legacy : &s->near_db, &id))
+      continue;
+    used_object *o = used_new(u);
+    if (!o)
+      return OPIS_ENOMEM;
+    o->oid = id;
+    o->legacy = legacy;
+  }
+  return 0;
+}
+
+/* What its cache has comes from there, and leaves u. */
+static int bring_near(source *s, used *u, int jobs)
 {
   remote *side = NULL;
-  uint64_t done, fetched = 0;
-  lost missing = {0};
+  uint64_t done;
   size_t kept = 0;
-  int code = 0;
   uint8_t *where = calloc(u->n + 1, 1);
-  if (!where)
-    code = error_nomem();
-  if (code == 0 && s->near && direct) {
-    for (size_t i = 0; i < u->n; i++)
-      where[i] = odb_has(u->items[i].legacy ? &s->near_legacy : &s->near_db, &u->items[i].oid);
-  } else if (code == 0 && s->near) {
-    code = remote_open(&side, "", s->near, NULL);
-    used_sort(u);
-    if (code == 0)
-      code = transfer_look(where, s->repo, side, u, HERE | THERE, jobs);
-    for (size_t i = 0; i < u->n; i++)
-      where[i] = where[i] == THERE;
-    if (code == 0)
-      code = transfer_bring(s->repo, side, u, where, jobs, &done, NULL);
-    remote_close(side);
-  }
-  for (size_t i = 0; i < u->n; i++) { /* the rest comes from their remote */
-    if (where && where[i]) {
-      free(u->items[i].name);
-      continue;
-    }
-    u->items[kept++] = u->items[i];
-  }
+  int code = where ? remote_open(&side, "", s->near, NULL) : error_nomem();
+  used_sort(u);
+  if (code == 0)
+    code = transfer_look(where, s->repo, side, u, HERE | THERE, jobs);
+  for (size_t i = 0; i < u->n && code == 0; i++)
+    where[i] = where[i] == THERE;
+  if (code == 0)
+    code = transfer_bring(s->repo, side, u, where, jobs, &done, NULL);
+  remote_close(side);
+  for (size_t i = 0; i < u->n && code == 0; i++)
+    if (!where[i])
+      u->items[kept++] = u->items[i];
   u->n = kept;
   free(where);
-  if (code == 0)
-    code = sync_fetch_used(s->repo, u, &(sync_options){.jobs = jobs}, &fetched, &missing);
+  return code;
+}
+
+int source_bring(source *s, const tree *t, const tree_entry *root, bool direct, int jobs)
+{
+  uint64_t fetched = 0;
+  used u = {0};
+  lost missing = {0};
+  int code = need(&u, s, t, root, direct && s->near);
+  if (code == 0 && s->near && !direct)
+    code = bring_near(s, &u, jobs);
+  if (code == 0) /* the rest comes from their remote */
+    code = sync_fetch_used(s->repo, &u, &(sync_options){.jobs = jobs}, &fetched, &missing);
   else
-    used_free(u);
+    used_free(&u);
   if (code == OPIS_EINVALID)
     code = error_set(OPIS_ENOTFOUND, "%s: %s", s->repo->root, opis_error_message());
   if (code == 0 && missing.objects.n)

@@ -32,9 +32,8 @@ int source_open(source **out, const char *url, const source_options *o);
 int source_newest(char hex[41], const char *url, const char *rev, const repo_hooks *hooks);
 void source_close(source *s); /* NULL is allowed */
 
-/* A directory object, and all objects of u, made readable: in the repository's cache or, where direct is true, in that of the source. u is used up. */
+/* A directory object, made readable: in the repository's cache. */
 int source_bring_dir(source *s, const oid *o, bool legacy, const char *remote);
-int source_bring(source *s, used *u, bool direct, int jobs);
 /* An object's bytes: from the cache, or from that of the source. */
 int source_read(int *fd, source *s, const oid *o, bool legacy);
 
@@ -49,10 +48,15 @@ typedef struct view_options {
 /* path: "" is the root. A path that is a file gives that one entry. *root: the entry of the path itself. Entries have TREE_HASHED with their md5 where they are data, VIEW_SIZE where the size is known, and
  * TREE_EXECUTABLE. Sorted by path. */
 int source_view(tree *t, tree_entry *root, source *s, const char *path, const view_options *o);
-/* The objects that the files of a view need, those that the source has as files left out. */
-int source_need(used *u, const tree *t, const tree_entry *root);
-/* Everything of a path into r's cache; *id is what it is, out the files (of a folder) with hashes and sizes. */
-int source_take(oid *id, tree *out, repo *r, source *s, const char *path, int jobs);
+/* The objects that the files of a view need, those that the source has as files left out, made readable: in the repository's cache or, where direct is true, in that of the source. */
+int source_bring(source *s, const tree *t, const tree_entry *root, bool direct, int jobs);
+/* Everything of a path into r's cache. */
+typedef struct taken {
+  oid id;
+  uint64_t size;
+  size_t files;
+} taken;
+int source_take(taken *what, repo *r, source *s, const char *path, int jobs);
 /* Adds what lies outside of the repository, at o->out or by its own name; with o->to_remote to the remote alone. */
 int add_outside(repo *r, const char *typed, const add_options *o, name_list *written);
 /* A path as typed -> below the source's root (malloc'ed). */

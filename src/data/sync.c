@@ -16,34 +16,44 @@ typedef struct group {
   used u;
 } group;
 
-/* Takes the items over: they are moved, and u is left empty but for the names of remotes. */
+static used *group_for(group **groups, size_t *n, const char *name)
+{
+  for (size_t k = 0; k < *n; k++)
+    if (used_same_remote((*groups)[k].remote, name))
+      return &(*groups)[k].u;
+  group *larger = realloc(*groups, (*n + 1) * sizeof *larger);
+  if (!larger)
+    return NULL;
+  *groups = larger;
+  larger[*n] = (group){.remote = name};
+  return &larger[(*n)++].u;
+}
+
+/* Takes the items over: u is left empty but for the names of remotes. Those of one remote alone, as nearly always, stay the array that they are. */
 static int split(group **out, size_t *n, used *u, const char *forced)
 {
+  size_t first = 0;
   *out = NULL;
   *n = 0;
   for (size_t i = 0; i < u->n; i++) {
-    const char *name = forced ? forced : u->items[i].remote;
-    size_t k = 0;
-    while (k < *n && !((*out)[k].remote == name || ((*out)[k].remote && name && strcmp((*out)[k].remote, name) == 0)))
-      k++;
-    if (k == *n) {
-      group *larger = realloc(*out, (*n + 1) * sizeof *larger);
-      if (!larger)
-        return error_nomem();
-      *out = larger;
-      larger[(*n)++] = (group){.remote = name};
-    }
-    used *g = &(*out)[k].u;
-    if (g->n == g->capacity) {
-      size_t capacity = g->capacity ? g->capacity * 2 : u->n - i;
-      used_object *larger = realloc(g->items, capacity * sizeof *larger);
-      if (!larger)
-        return error_nomem();
-      g->items = larger;
-      g->capacity = capacity;
-    }
-    g->items[g->n] = u->items[i];
-    g->items[g->n++].dir = 0;
+    u->items[i].dir = 0;
+    if (!forced && first == i && used_same_remote(u->items[i].remote, u->items[0].remote))
+      first++;
+  }
+  if (u->n && (forced || first == u->n)) {
+    used *g = group_for(out, n, forced ? forced : u->items[0].remote);
+    if (!g)
+      return error_nomem();
+    *g = (used){.items = u->items, .n = u->n, .capacity = u->capacity};
+    u->items = NULL;
+    u->n = u->capacity = 0;
+  }
+  for (size_t i = 0; i < u->n; i++) {
+    used *g = group_for(out, n, u->items[i].remote);
+    used_object *o = g ? used_new(g) : NULL;
+    if (!o)
+      return error_nomem();
+    *o = u->items[i];
     u->items[i].name = NULL;
   }
   for (size_t k = 0; k < *n; k++)

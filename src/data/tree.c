@@ -137,6 +137,41 @@ tree_entry *tree_find(const tree *t, const char *path)
   return t->n ? bsearch(&key, t->entries, t->n, sizeof key, by_path) : NULL;
 }
 
+tree_entry *tree_find_next(const tree *t, size_t *next, const char *path)
+{
+  tree_entry *e = *next < t->n && strcmp(t->entries[*next].path, path) == 0 ? &t->entries[*next] : tree_find(t, path);
+  if (e)
+    *next = (size_t)(e - t->entries) + 1;
+  return e;
+}
+
+int tree_merge(tree *t, tree *more)
+{
+  if (t->n < more->n) { /* the larger array stays */
+    tree larger = *more;
+    *more = *t;
+    *t = larger;
+  }
+  size_t i = t->n, k = more->n, all = i + k;
+  if (all > t->capacity) {
+    tree_entry *larger = realloc(t->entries, all * sizeof *larger);
+    if (!larger)
+      return error_nomem();
+    t->entries = larger;
+    t->capacity = all;
+  }
+  t->n = all;
+  while (k > 0) /* from the back, where there is room */
+    t->entries[--all] = i > 0 && by_path(&t->entries[i - 1], &more->entries[k - 1]) > 0 ? t->entries[--i] : more->entries[--k];
+  tree_strings **last = &t->strings;
+  while (*last)
+    last = &(*last)->next;
+  *last = more->strings;
+  more->strings = NULL;
+  tree_free(more);
+  return 0;
+}
+
 void tree_range(const tree *t, const char *folder, size_t *begin, size_t *end)
 {
   size_t n = strlen(folder), low = 0, high = t->n;

@@ -36,6 +36,9 @@ tree_entry *tree_add(tree *t, const char *path, size_t n); /* a cleared entry wi
 void tree_free(tree *t);
 void tree_sort(tree *t); /* nothing to do when it is sorted already */
 tree_entry *tree_find(const tree *t, const char *path);
+/* The same for paths that come in the tree's own order, or nearly so: *next (0 at first) is where the next one probably is. */
+tree_entry *tree_find_next(const tree *t, size_t *next, const char *path);
+int tree_merge(tree *t, tree *more); /* both sorted, without a path in common: what is in more comes into t, sorted; more is left empty */
 /* The entries below folder ("" is all): [*begin, *end). */
 void tree_range(const tree *t, const char *folder, size_t *begin, size_t *end);
 uint64_t tree_bytes(const tree *t); /* the sum of all sizes */

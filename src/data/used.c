@@ -49,7 +49,7 @@ static const char *keep_remote(used *u, const char *name)
   return larger[u->n_remotes++];
 }
 
-static used_object *add(used *u)
+used_object *used_new(used *u)
 {
   if (u->n == u->capacity) {
     size_t capacity = u->capacity ? u->capacity + u->capacity / 2 : 256;
@@ -90,7 +90,7 @@ static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD
   memcpy(id.md5, md5, MD5_SIZE);
   if (!wanted(a->only, &id, a->legacy))
     return 0;
-  used_object *o = add(a->u);
+  used_object *o = used_new(a->u);
   if (!o)
     return OPIS_ENOMEM;
   o->oid = id;
@@ -129,7 +129,7 @@ int used_add(used *u, repo *r, const output *out, const selection *parts, const 
   const char *name = keep_remote(u, out->remote);
   char *shown = options->names ? output_shown(r, out) : NULL;
   bool own = wanted(options->only, &out->oid, out->legacy);
-  used_object *o = own ? add(u) : NULL;
+  used_object *o = own ? used_new(u) : NULL;
   if ((out->remote && !name) || (options->names && !shown) || (own && !o)) {
     free(shown);
     return error_nomem();
@@ -152,7 +152,7 @@ static int by_id(const void *a, const void *b)
   return c ? c : (x->remote != NULL) - (y->remote != NULL);
 }
 
-static bool same_remote(const char *a, const char *b)
+bool used_same_remote(const char *a, const char *b)
 {
   return a == b || (a && b && strcmp(a, b) == 0);
 }
@@ -164,7 +164,7 @@ int used_sort(used *u)
     qsort(u->items, u->n, sizeof *u->items, by_id);
   for (size_t i = 0; i < u->n; i++) {
     const used_object *last = kept ? &u->items[kept - 1] : NULL;
-    if (last && last->legacy == u->items[i].legacy && oid_same(&last->oid, &u->items[i].oid) && same_remote(last->remote, u->items[i].remote)) {
+    if (last && last->legacy == u->items[i].legacy && oid_same(&last->oid, &u->items[i].oid) && used_same_remote(last->remote, u->items[i].remote)) {
       free(u->items[i].name);
       continue;
     }

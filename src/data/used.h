@@ -32,6 +32,8 @@ typedef struct used_options {
 
 /* Adds an output's objects: its own first, then, for a folder, its files. parts: only these; NULL: all. */
 int used_add(used *u, repo *r, const output *o, const selection *parts, const used_options *options);
+used_object *used_new(used *u);                             /* one more, cleared; NULL without memory */
+bool used_same_remote(const char *a, const char *b);        /* NULL is the default one */
 int used_sort(used *u);                                     /* by store and id, each object once */
 size_t used_find(const used *u, const oid *o, bool legacy); /* where it is among the sorted ones; u->n: not there */
 void used_free(used *u);

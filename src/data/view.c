@@ -21,7 +21,8 @@ typedef struct viewing {
   source *s;
   const char *top; /* "" or a folder's path */
   const view_options *o;
-  tree files, data;
+  tree files, data; /* data: only what is not among the files */
+  size_t next;      /* of files: tree_find_next */
   strbuf path;
   git_ignore hidden; /* of a revision */
 } viewing;
@@ -199,31 +200,50 @@ typedef struct laying {
   viewing *v;
   const output *o;
   tree_entry *root;
+  strbuf path, before; /* of this file and of the one before */
 } laying;
+
+/* Data below what is a file now. */
+static bool below_a_file(const tree *files, const char *path)
+{
+  char *copy = files->n ? strdup(path) : NULL;
+  bool answer = false;
+  for (char *slash; copy && !answer && (slash = strrchr(copy, '/'));) {
+    *slash = '\0';
+    const tree_entry *e = tree_find(files, copy);
+    answer = e && !(e->flags & VIEW_DIR);
+  }
+  free(copy);
+  return answer;
+}
 
 static int lay(laying *l, const char *path, const uint8_t *md5, uint32_t flags, uint64_t size)
 {
   viewing *v = l->v;
+  tree_entry *e = l->root;
   if (strcmp(path, v->top) == 0) {
-    tree_entry *e = l->root;
     uint32_t known = e->flags;
     e->flags |= flags & ~(known & VIEW_FILE_HERE ? (uint32_t)(VIEW_DIR | VIEW_SIZE) : 0);
     if (!(known & VIEW_FILE_HERE))
       e->size = size;
-    if (md5)
-      memcpy(e->md5, md5, MD5_SIZE);
-    return 0;
+  } else {
+    int depth = level(v, path);
+    if (depth == 0 || depth > deepest(v))
+      return 0;
+    e = tree_find_next(&v->files, &v->next, path);
+    if (e)
+      e->flags |= flags & ~(uint32_t)(VIEW_DIR | VIEW_SIZE);
+    else if (below_a_file(&v->files, path))
+      return 0;
+    else if (!(e = put(&v->data, path, flags, size)))
+      return OPIS_ENOMEM;
   }
-  int depth = level(v, path);
-  if (depth == 0 || depth > deepest(v))
-    return 0;
-  tree_entry *e = put(&v->data, path, flags, size);
-  if (e && md5)
+  if (md5)
     memcpy(e->md5, md5, MD5_SIZE);
-  return e ? 0 : OPIS_ENOMEM;
+  return 0;
 }
 
-/* The folders that a path is in, down from `from`: data have none of their own. Given twice; the list is made unique later. */
+/* The folders that a path is in, down from `from`: data have none of their own. */
 static int lay_folders(laying *l, const char *path, size_t from, uint32_t flags, uint64_t size)
 {
   int code = 0;
@@ -238,13 +258,25 @@ static int lay_folders(laying *l, const char *path, size_t from, uint32_t flags,
 static int lay_file(void *user, const char *path, size_t n, const uint8_t md5[MD5_SIZE])
 {
   laying *l = user;
-  char *whole;
-  if (asprintf(&whole, "%s/%.*s", l->o->path, (int)n, path) < 0)
+  strbuf *whole = &l->path;
+  size_t same = 0;
+  strbuf_reset(whole);
+  strbuf_puts(whole, l->o->path);
+  strbuf_putc(whole, '/');
+  size_t own = whole->n;
+  strbuf_append(whole, path, n);
+  if (strbuf_check(whole) < 0)
     return error_nomem();
-  int code = lay(l, whole, md5, TREE_HASHED | VIEW_OUT | (l->o->legacy ? VIEW_LEGACY : 0), 0);
-  if (code == 0 && (level(l->v, whole) > 0 || strcmp(whole, l->v->top) == 0))
-    code = lay_folders(l, whole, strlen(l->o->path) + 1, VIEW_OUT, 0);
-  free(whole);
+  if (level(l->v, whole->s) == 0 && strcmp(whole->s, l->v->top) != 0)
+    return 0;
+  while (l->before.n > same && whole->s[same] == l->before.s[same])
+    same++;
+  int code = lay_folders(l, whole->s, same > own ? same : own, VIEW_OUT, 0); /* those of the file before are there */
+  if (code == 0)
+    code = lay(l, whole->s, md5, TREE_HASHED | VIEW_OUT | (l->o->legacy ? VIEW_LEGACY : 0), 0);
+  strbuf before = l->before;
+  l->before = *whole;
+  l->path = before;
   return code;
 }
 
@@ -256,7 +288,7 @@ static bool overlaps(const char *a, const char *b)
 
 static int lay_output(viewing *v, tree_entry *root, const output *o)
 {
-  laying l = {v, o, root};
+  laying l = {.v = v, .o = o, .root = root, .path = STRBUF_INIT, .before = STRBUF_INIT};
   uint32_t flags = VIEW_OUT | (o->legacy ? VIEW_LEGACY : 0) | (o->has_size ? VIEW_SIZE : 0);
   int code = 0;
   if (!o->path || o->refused || !o->cache || !overlaps(o->path, v->top))
@@ -271,67 +303,53 @@ static int lay_output(viewing *v, tree_entry *root, const output *o)
     if (code == 0)
       code = objects_each(output_store(v->s->repo, o), &o->oid, lay_file, &l);
   }
+  strbuf_free(&l.path);
+  strbuf_free(&l.before);
   return code;
 }
 
 /* ---- both ---- */
 
-static bool is_dvcs_own(const char *path)
+/* Folders come many times, with several outputs in them. */
+static void unite(tree *t)
 {
-  return path_is_stage_file(path) || strcmp(path_name(path), ".dvcignore") == 0;
+  size_t kept = 0;
+  tree_sort(t);
+  for (size_t i = 0; i < t->n; i++) {
+    const tree_entry *e = &t->entries[i];
+    tree_entry *last = kept ? &t->entries[kept - 1] : NULL;
+    if (!last || strcmp(last->path, e->path) != 0)
+      t->entries[kept++] = *e;
+    else if (e->flags & TREE_HASHED) {
+      last->flags |= e->flags & (TREE_HASHED | VIEW_OUT | VIEW_LEGACY | VIEW_DIR_HASH | VIEW_SIZE);
+      last->size = e->size;
+      memcpy(last->md5, e->md5, MD5_SIZE);
+    } else
+      last->flags |= e->flags & VIEW_OUT;
+  }
+  t->n = kept;
 }
 
-/* Data below what is a file now, or in a folder that is a file among the data. */
-static bool below_a_file(const tree *files, const char *path)
+static void drop_dvcs_own(tree *t)
 {
-  char *copy = strdup(path);
-  bool answer = false;
-  for (char *slash; copy && !answer && (slash = strrchr(copy, '/'));) {
-    *slash = '\0';
-    const tree_entry *e = tree_find(files, copy);
-    answer = e && !(e->flags & VIEW_DIR);
-  }
-  free(copy);
-  return answer;
+  size_t kept = 0;
+  for (size_t i = 0; i < t->n; i++)
+    if (!path_is_stage_file(t->entries[i].path) && strcmp(path_name(t->entries[i].path), ".dvcignore") != 0)
+      t->entries[kept++] = t->entries[i];
+  t->n = kept;
 }
 
 static int merge(tree *out, viewing *v)
 {
-  tree *a = &v->files, *b = &v->data;
-  size_t i = 0, k = 0;
-  tree_sort(a);
-  tree_sort(b);
-  while (i < a->n || k < b->n) {
-    const tree_entry *x = i < a->n ? &a->entries[i] : NULL, *y = k < b->n ? &b->entries[k] : NULL;
-    int order = !x ? 1 : !y ? -1 : tree_compare_paths(x->path, y->path);
-    tree_entry whole = order <= 0 ? *x : *y;
-    i += order <= 0;
-    if (order >= 0) {
-      const char *path = y->path;
-      if (order == 0)
-        whole.flags |= y->flags & ~(uint32_t)(VIEW_DIR | VIEW_SIZE | TREE_EXECUTABLE);
-      for (; k < b->n && strcmp(b->entries[k].path, path) == 0; k++) /* folders come many times */
-        if (b->entries[k].flags & TREE_HASHED) {
-          memcpy(whole.md5, b->entries[k].md5, MD5_SIZE);
-          whole.flags |= b->entries[k].flags & (TREE_HASHED | VIEW_OUT | VIEW_LEGACY | VIEW_DIR_HASH);
-          if (order > 0) {
-            whole.flags |= b->entries[k].flags & VIEW_SIZE;
-            whole.size = b->entries[k].size;
-          }
-        } else
-          whole.flags |= b->entries[k].flags & VIEW_OUT;
-      if (order > 0 && a->n && below_a_file(a, path))
-        continue;
-    }
-    if (!v->o->stage_files && is_dvcs_own(whole.path))
-      continue;
-    const char *path = whole.path;
-    tree_entry *e = put(out, path, whole.flags, whole.size);
-    if (!e)
-      return OPIS_ENOMEM;
-    memcpy(e->md5, whole.md5, MD5_SIZE);
+  unite(&v->data);
+  int code = tree_merge(&v->files, &v->data);
+  if (code == 0 && !v->o->stage_files)
+    drop_dvcs_own(&v->files);
+  if (code == 0) {
+    *out = v->files;
+    v->files = (tree)TREE_INIT;
   }
-  return 0;
+  return code;
 }
 
 int source_view(tree *t, tree_entry *root, source *s, const char *path, const view_options *o)
@@ -349,6 +367,7 @@ int source_view(tree *t, tree_entry *root, source *s, const char *path, const vi
     tree_free(&v.files);
     v.files = (tree)TREE_INIT;
   }
+  tree_sort(&v.files);
   for (size_t i = 0; i < s->stages.n && code == 0; i++) {
     bool hidden;
     code = git_ignore_test(&hidden, &v.hidden, s->stages.items[i]->file, false);
