@@ -36,6 +36,23 @@ def test_memory_is_small_for_a_million_files(tmp_path):
     assert all(len(list((repo.path / "data").rglob("*.jpg"))) == n for n, repo in repos.items())
 
 
+def test_memory_of_what_comes_from_another_repository(tmp_path):
+    """The same of import, get and list: one list of the files, of a revision that of the objects beside it."""
+    heres = {}
+    for n in (FEW, MANY):
+        source = fill(Repository(tmp_path / str(n) / "source"), n)
+        source.commit()
+        heres[n] = Repository(tmp_path / str(n) / "here")
+        heres[n].ok("config", "cache.type", "hardlink")
+    rows = (["import", "../source", "data", "-o", "as-it-is"], ["import", "../source", "data", "-o", "data", "--rev", "main"], ["get", "../source", "data", "-o", "copy"],
+            ["get", "../source", "data", "-o", "old", "--rev", "main"], ["list", "../source", "-R"], ["list", "../source", "-R", "--rev", "main"])
+    for row in rows:
+        each = (peak(heres[MANY], *row) - peak(heres[FEW], *row)) / (MANY - FEW)
+        assert each < 190, (row, each)
+    for n, here in heres.items():
+        assert all(len(list((here.path / name).rglob("*.jpg"))) == n for name in ("as-it-is", "data", "copy", "old"))
+
+
 def test_many_targets_cost_what_each_costs(tmp_path):
     """Some seconds; minutes if a command compared each with each, read a list of all for each, or wrote .gitignore for each."""
     n = 4000

@@ -63,6 +63,44 @@ def test_list_a_revision(source):
     assert "no revision" in source.fails("list", ".", "--rev", "nosuch")
 
 
+def test_data_lie_over_the_files(repo, tmp_path):
+    """Folders that several outputs share, names that sort before '/', files in the place of data: what is there as a file counts, with what is recorded of it."""
+    recorded = {"deep/a/b/1": b"1", "deep/a/b-c/2": b"2", "deep/a/b.c": b"3", "deep/a/c/4": b"4", "deep/d": b"5", "x/e": b"6"}
+    repo.write(recorded, "sets/data")
+    repo.write({"one": b"7", "git": b"8"}, "sets")
+    repo.ok("add", "sets/data", "sets/one")
+    repo.commit()
+    everything = sorted(["git", "one", *("data/" + name for name in recorded)])
+    assert repo.ok("list", ".", "sets", "-R", "--rev", "HEAD").splitlines() == sorted([*everything, ".gitignore", "data.dvc", "one.dvc"])
+    (repo.path / "sets/data/deep/d").unlink()
+    (repo.path / "sets/data/deep/a/c/4").unlink()
+    shutil.rmtree(repo.path / "sets/data/x")
+    repo.write({"x": b"a file now", "deep/a/c/new": b"9", "deep/a/b/1": b"changed"}, "sets/data")
+    entries = {e["path"]: e for e in json.loads(repo.ok("list", ".", "sets", "-R", "--json"))}
+    shown = {name.removeprefix("data/"): e for name, e in entries.items() if name.startswith("data/")}
+    assert list(shown) == ["deep/a/b-c/2", "deep/a/b.c", "deep/a/b/1", "deep/a/c/4", "deep/a/c/new", "deep/d", "x"]
+    assert shown["deep/a/b/1"]["isout"] and shown["deep/a/b/1"]["size"] == 7 and shown["deep/a/b/1"]["md5"] == "c4ca4238a0b923820dcc509a6f75849b"
+    assert shown["deep/d"]["isout"] and shown["deep/d"]["size"] is None and not shown["deep/a/c/new"]["isout"]
+    assert shown["x"] == {"isout": True, "isdir": False, "isexec": False, "size": 10, "md5": None, "path": "data/x"}
+    folders = {e["path"]: e for e in json.loads(repo.ok("list", ".", "sets/data/deep", "--json"))}
+    assert list(folders) == ["a", "d"] and folders["a"]["isdir"] and folders["a"]["isout"]
+    assert repo.ok("list", ".", "sets/data", "-T").splitlines() == [
+        "sets/data", "├── deep", "│   ├── a", "│   │   ├── b", "│   │   │   └── 1", "│   │   ├── b-c", "│   │   │   └── 2", "│   │   ├── b.c", "│   │   └── c", "│   │       ├── 4", "│   │       └── new",
+        "│   └── d", "└── x"]
+    now = {**recorded, "deep/a/b/1": b"changed", "deep/a/c/new": b"9", "x": b"a file now"}
+    del now["x/e"]
+    repo.ok("get", ".", "sets/data", "-o", tmp_path / "now")
+    repo.ok("get", ".", "sets/data", "-o", tmp_path / "then", "--rev", "HEAD")
+    here = Repository(tmp_path / "here")
+    here.ok("import", "../repo", "sets/data", "-o", "now")
+    here.ok("import", "../repo", "sets/data", "-o", "then", "--rev", "HEAD")
+    here.ok("import", "../repo", "sets/data/deep/a", "-o", "part")
+    for where in (Repository(tmp_path, init=False), here):
+        assert where.read("now") == now and where.read("then") == recorded
+    assert here.read("part") == {name.removeprefix("deep/a/"): content for name, content in now.items() if name.startswith("deep/a/")}
+    assert f"size: {sum(map(len, now.values()))}\n  nfiles: {len(now)}\n" in here.text("now.dvc")
+
+
 def test_what_a_revision_ignores(repo, tmp_path):
     """The .dvcignore files of the revision that is asked for count, not those of now."""
     repo.write({"a.tmp": b"1", "sub/x/f": b"1", "sub/k": b"1", "sub/z": b"1", ".dvcignore": b"*.tmp\n/sub/x\n", "sub/.dvcignore": b"k\n", "d/a": b"1"})

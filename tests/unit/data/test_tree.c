@@ -189,6 +189,47 @@ static void finds_what_is_below_a_folder(void **state)
   tree_free(&t);
 }
 
+static void finds_what_comes_in_order(void **state)
+{
+  (void)state;
+  tree t = TREE_INIT;
+  size_t next = 0;
+  static const char *const paths[] = {"a", "b", "c", "d"};
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+    add(&t, paths[i], "");
+  assert_ptr_equal(tree_find_next(&t, &next, "a"), &t.entries[0]);
+  assert_int_equal(next, 1);
+  assert_null(tree_find_next(&t, &next, "aa"));
+  assert_int_equal(next, 1);
+  assert_ptr_equal(tree_find_next(&t, &next, "d"), &t.entries[3]);
+  assert_null(tree_find_next(&t, &next, "e"));
+  assert_ptr_equal(tree_find_next(&t, &next, "b"), &t.entries[1]);
+  assert_int_equal(next, 2);
+  tree_free(&t);
+}
+
+/* Whichever of the two is the larger. */
+static void merges_sorted_trees(void **state)
+{
+  (void)state;
+  static const char *const paths[] = {"a", "a-b", "a/b", "b", "c/1", "c/2", "d", "é"};
+  enum { ALL = sizeof paths / sizeof *paths };
+  for (unsigned which = 0; which < 1U << ALL; which++) {
+    tree both[2] = {TREE_INIT, TREE_INIT};
+    for (size_t i = 0; i < ALL; i++)
+      add(&both[which >> i & 1], paths[i], paths[i]);
+    assert_int_equal(tree_merge(&both[0], &both[1]), 0);
+    assert_int_equal(both[1].n, 0);
+    assert_null(both[1].entries);
+    assert_int_equal(both[0].n, ALL);
+    for (size_t i = 0; i < ALL; i++) {
+      assert_string_equal(both[0].entries[i].path, paths[i]);
+      assert_int_equal(both[0].entries[i].size, strlen(paths[i]));
+    }
+    tree_free(&both[0]);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -199,6 +240,8 @@ int main(void)
     cmocka_unit_test(refuses_what_is_cut_or_no_list),
     cmocka_unit_test(reads_what_it_writes),
     cmocka_unit_test(finds_what_is_below_a_folder),
+    cmocka_unit_test(finds_what_comes_in_order),
+    cmocka_unit_test(merges_sorted_trees),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
