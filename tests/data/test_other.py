@@ -72,6 +72,7 @@ def test_data_lie_over_the_files(repo, tmp_path):
     repo.commit()
     everything = sorted(["git", "one", *("data/" + name for name in recorded)])
     assert repo.ok("list", ".", "sets", "-R", "--rev", "HEAD").splitlines() == sorted([*everything, ".gitignore", "data.dvc", "one.dvc"])
+    assert repo.ok("list", ".", "--dvc-only").splitlines() == ["sets"] and repo.ok("list", ".", "-T", "--dvc-only", "-L", "2").splitlines() == [".", "└── sets", "    ├── data", "    └── one"]
     (repo.path / "sets/data/deep/d").unlink()
     (repo.path / "sets/data/deep/a/c/4").unlink()
     shutil.rmtree(repo.path / "sets/data/x")
