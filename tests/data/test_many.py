@@ -36,7 +36,7 @@ def test_memory_is_small_for_a_million_files(tmp_path):
     assert all(len(list((repo.path / "data").rglob("*.jpg"))) == n for n, repo in repos.items())
 
 
-def test_memory_of_what_comes_from_another_repository(tmp_path):
+def test_memory_is_small_from_another_repository_too(tmp_path):
     """The same of import, get and list: one list of the files, of a revision that of the objects beside it."""
     heres = {}
     for n in (FEW, MANY):
