@@ -95,15 +95,22 @@ int config_parse(config *c, const char *text, size_t n, config_level level, cons
   return code;
 }
 
+/* NULL also for what is set and empty, as DVC takes it. */
+static const char *variable(const char *name)
+{
+  const char *v = getenv(name);
+  return v && *v ? v : NULL;
+}
+
 /* Where DVC looks: $DVC_SYSTEM_CONFIG_DIR, else the first of XDG_CONFIG_DIRS; $DVC_GLOBAL_CONFIG_DIR, else XDG_CONFIG_HOME. */
 static int level_files(config *c, const char *dvc)
 {
-  const char *system = getenv("DVC_SYSTEM_CONFIG_DIR"), *global = getenv("DVC_GLOBAL_CONFIG_DIR"), *xdg = getenv("XDG_CONFIG_HOME"), *dirs = getenv("XDG_CONFIG_DIRS");
+  const char *system = variable("DVC_SYSTEM_CONFIG_DIR"), *global = variable("DVC_GLOBAL_CONFIG_DIR"), *xdg = variable("XDG_CONFIG_HOME"), *dirs = variable("XDG_CONFIG_DIRS");
   char *home = file_home();
   int made = 0;
   if (!home)
     return error_nomem();
-  if (!dirs || !*dirs)
+  if (!dirs)
     dirs = "/etc/xdg";
   made |= system ? asprintf(&c->files[CONFIG_SYSTEM], "%s/config", system) : asprintf(&c->files[CONFIG_SYSTEM], "%.*s/dvc/config", (int)strcspn(dirs, ":"), dirs);
   made |= global           ? asprintf(&c->files[CONFIG_GLOBAL], "%s/config", global)

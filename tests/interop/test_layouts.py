@@ -214,3 +214,13 @@ def test_shared_in_any_letters(pair):
     started(pair, "repo")
     pair.write({**below("repo"), "repo/.dvc/config": b"[cache]\n    shared = Group\n"})
     pair.ok("repo", "add", "data", "single")
+
+
+def test_empty_variables(pair):
+    """A folder of settings that is named by an empty variable is where it is without the variable."""
+    started(pair, "repo")
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "XDG_CONFIG_HOME"):
+        env = {"DVC_GLOBAL_CONFIG_DIR": "", "XDG_CONFIG_HOME": ""} | ({name: "@/" + name} if name != "DVC_GLOBAL_CONFIG_DIR" else {})
+        pair.ok("repo", "config", "--global", "core.remote", "a", env=env)
+        pair.report("repo", "config", "core.remote", env=env)
+    pair.report("repo", "config", "core.remote", env={"DVC_SYSTEM_CONFIG_DIR": "", "XDG_CONFIG_DIRS": "@/XDG_CONFIG_HOME"})
