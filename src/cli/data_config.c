@@ -238,15 +238,35 @@ const cli_command data_remote_command = {.name = "remote",
 
 static const char *const level_names[] = {"system", "global", "repo", "local"};
 
+/* The file as seen from the root when it is in the repository, and a path as what it leads to: as DVC shows them. */
+static int print_setting(const repo *r, const setting_options *o, const config_item *c)
+{
+  char *path = NULL, *normal = NULL;
+  bool inside = c->level == CONFIG_REPO || c->level == CONFIG_LOCAL;
+  if (is_path_key(c->section, c->key) && *c->value && *c->value != '/') {
+    if (config_item_path(&path, &r->config, c) < 0)
+      return OPIS_ENOMEM;
+    normal = path[0] == '/' ? path_normal("/", path) : NULL;
+  }
+  if (o->origin)
+    printf("%s%s\t", inside ? ".dvc/" : "", inside ? path_name(r->config.files[c->level]) : r->config.files[c->level]);
+  if (o->list)
+    printf("%s%s%s.%s=", c->section, *c->name ? "." : "", c->name, c->key);
+  puts(normal ? normal : path ? path : c->value);
+  free(normal);
+  free(path);
+  return 0;
+}
+
 static int list_settings(const repo *r, const setting_options *o)
 {
   for (size_t i = 0; i < r->config.n; i++) {
     const config_item *c = &r->config.items[i];
     if ((o->level_given && c->level != o->level) || (!o->level_given && config_find(&r->config, c->section, c->name, c->key) != c))
       continue;
-    if (o->origin)
-      printf("%s\t", r->config.files[c->level]);
-    printf("%s%s%s.%s=%s\n", c->section, *c->name ? "." : "", c->name, c->key, c->value);
+    int code = print_setting(r, o, c);
+    if (code < 0)
+      return code;
   }
   return 0;
 }
@@ -279,7 +299,7 @@ static int run_config(const cli_command *self, int argc, char **argv)
         c = k;
     }
     if (c && (!o.level_given || c->level == o.level)) /* what is not set is no error for DVC either */
-      printf("%s%s%s\n", o.origin ? s.repo->config.files[c->level] : "", o.origin ? "\t" : "", c->value);
+      code = print_setting(s.repo, &o, c);
   }
   free(section);
   free(name);

@@ -220,13 +220,10 @@ static bool has_scheme(const char *s)
   return n > 0 && strncmp(s + n, "://", 3) == 0;
 }
 
-int config_path(char **path, const config *c, const char *section, const char *name, const char *key)
+int config_item_path(char **path, const config *c, const config_item *i)
 {
-  const config_item *i = config_find(c, section, name, key);
-  *path = NULL;
-  if (!i)
-    return 0;
   const char *v = i->value, *slash = strrchr(c->files[i->level], '/');
+  *path = NULL;
   if (has_scheme(v) || v[0] == '/') {
     *path = strdup(v);
     return *path ? 0 : error_nomem();
@@ -238,6 +235,13 @@ int config_path(char **path, const config *c, const char *section, const char *n
     return made < 0 ? error_nomem() : 0;
   }
   return asprintf(path, "%.*s/%s", (int)(slash - c->files[i->level]), c->files[i->level], v) < 0 ? error_nomem() : 0;
+}
+
+int config_path(char **path, const config *c, const char *section, const char *name, const char *key)
+{
+  const config_item *i = config_find(c, section, name, key);
+  *path = NULL;
+  return i ? config_item_path(path, c, i) : 0;
 }
 
 int config_split(char **section, char **name, char **key, const char *dotted)

@@ -34,6 +34,7 @@ bool config_true(const config *c, const char *section, const char *key, bool oth
 bool config_has_remote(const config *c, const char *name);
 /* The value as a path: ~ expanded, relative ones resolved against the folder of the file that has it. URLs stay. malloc'ed; *path NULL when it is not set. */
 int config_path(char **path, const config *c, const char *section, const char *name, const char *key);
+int config_item_path(char **path, const config *c, const config_item *i); /* the same of one item */
 
 /* Edits one file's text, which may be empty. value NULL takes the key out, and the section when nothing is left in it; key NULL takes the whole section out. *found: whether there was
  * something to take out. */

@@ -224,3 +224,25 @@ def test_empty_variables(pair):
         pair.ok("repo", "config", "--global", "core.remote", "a", env=env)
         pair.report("repo", "config", "core.remote", env=env)
     pair.report("repo", "config", "core.remote", env={"DVC_SYSTEM_CONFIG_DIR": "", "XDG_CONFIG_DIRS": "@/XDG_CONFIG_HOME"})
+
+
+@pytest.mark.parametrize("level, value", [("--system", "../elsewhere"), ("--global", "../elsewhere"), ("--project", "../elsewhere"), ("--local", "@/elsewhere"), ("--local", "~/elsewhere"), ("--global", "sub dir")])
+def test_paths_of_levels(pair, level, value):
+    """Where a cache is and a remote, by each level and form: what goes there, and what config says of it."""
+    env = {"DVC_SYSTEM_CONFIG_DIR": "@/etc-dvc", "DVC_GLOBAL_CONFIG_DIR": "@/home/dvc"}
+    started(pair, "repo")
+    pair.write(below("repo"))
+    for name, last in (("cache.dir", ""), ("remote.store.url", "-store")):
+        pair.ok("repo", "config", level, name, value + last, env=env)
+        pair.report("repo", "config", name, env=env)
+        pair.report("repo", "config", level, "--show-origin", name, env=env)
+    pair.ok("repo", "config", level, "core.remote", "store", env=env)
+    pair.report("repo", "cache", "dir", env=env)
+    pair.report("repo", "remote", "list", env=env)
+    pair.ok("repo", "add", "data", "single", env=env)
+    pair.ok("repo", "push", env=env)
+    file = {"--system": "etc-dvc/config", "--global": "home/dvc/config", "--project": "repo/.dvc/config", "--local": "repo/.dvc/config.local"}[level]
+    pair.write({file: f"[cache]\n    dir = {value}\n[core]\n    remote = store\n['remote \"store\"']\n    url = {value}-store\n".encode()})
+    pair.report("repo", "config", "cache.dir", env=env)
+    pair.ok("repo", "add", "data", "single", env=env)
+    pair.ok("repo", "push", env=env)
