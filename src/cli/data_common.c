@@ -47,18 +47,29 @@ repo_hooks data_start(data_session *s)
 {
   *s = (data_session){0};
   cli_catch_signals();
-  return (repo_hooks){show_progress, show_warning, is_cancelled, s, data_wait_for_lock};
+  return (repo_hooks){show_progress, show_warning, is_cancelled, s, data_wait_for_lock, false};
 }
 
-int data_open(data_session *s, bool lock)
+static int open_session(data_session *s, bool lock, bool settings_only)
 {
   repo_hooks hooks = data_start(s);
+  hooks.settings_only = settings_only;
   int code = repo_open(&s->repo, NULL, lock, &hooks);
   if (code < 0) {
     cli_error("%s", opis_error_message());
     return status_of(code) == CLI_OK ? CLI_FAILED : status_of(code);
   }
   return 0;
+}
+
+int data_open(data_session *s, bool lock)
+{
+  return open_session(s, lock, false);
+}
+
+int data_open_settings(data_session *s, bool lock)
+{
+  return open_session(s, lock, true);
 }
 
 int data_finish(data_session *s, int code)

@@ -202,7 +202,7 @@ static int run_remote(const cli_command *self, int argc, char **argv)
   for (int i = 0; i < (form == 3 ? 2 : 1) && i < n; i++) /* as DVC: names have no capitals */
     for (char *p = words[i]; *p; p++)
       *p = (char)tolower((unsigned char)*p);
-  status = data_open(&s, form != 4);
+  status = data_open_settings(&s, form != 4);
   if (status)
     return status;
   int code = form == 0 ? remote_add(s.repo, &o, words)
@@ -283,7 +283,7 @@ static int run_config(const cli_command *self, int argc, char **argv)
     return status < 0 ? CLI_OK : status;
   if ((o.list && a.n_operands) || (!o.list && (a.n_operands < 1 || a.n_operands > (o.unset ? 1 : 2))))
     return cli_usage(self, argv[0], "%s: needs --list, or KEY, or KEY VALUE", argv[0]);
-  status = data_open(&s, a.n_operands == 2 || o.unset);
+  status = data_open_settings(&s, a.n_operands == 2 || o.unset);
   if (status)
     return status;
   int code = o.list ? list_settings(s.repo, &o) : config_split(&section, &name, &key, a.operands[0]);
@@ -339,7 +339,7 @@ static int run_cache(const cli_command *self, int argc, char **argv)
   if (a.n_operands < 1 || a.n_operands > 2 || strcmp(a.operands[0], "dir") != 0)
     return cli_usage(self, argv[0], "%s: needs dir [FOLDER]", argv[0]);
   bool edit = a.n_operands == 2 || o.unset;
-  status = data_open(&s, edit);
+  status = data_open_settings(&s, edit);
   if (status)
     return status;
   bool found = true;

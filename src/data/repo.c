@@ -47,7 +47,7 @@ static char *find_above(const char *start, const char *name, bool folder_only)
 static int open_caches(repo *r)
 {
   char *objects = NULL;
-  const char *types = config_get(&r->config, "cache", "", "type"), *group = config_get(&r->config, "cache", "", "shared");
+  const char *types = r->hooks.settings_only ? NULL : config_get(&r->config, "cache", "", "type"), *group = config_get(&r->config, "cache", "", "shared");
   bool shared = group && strcasecmp(group, "group") == 0;
   int code = config_path(&r->cache, &r->config, "cache", "", "dir");
   if (code == 0 && !r->cache && asprintf(&r->cache, "%s/cache", r->dvc) < 0)

@@ -19,6 +19,7 @@ typedef struct repo_hooks {
   int (*cancelled)(void *user);
   void *user;
   bool wait_for_lock; /* however long, instead of 3 seconds */
+  bool settings_only; /* no objects are handled: what is wrong with settings of the cache is no error */
 } repo_hooks;
 
 typedef struct git git;

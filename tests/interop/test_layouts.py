@@ -246,3 +246,14 @@ def test_paths_of_levels(pair, level, value):
     pair.report("repo", "config", "cache.dir", env=env)
     pair.ok("repo", "add", "data", "single", env=env)
     pair.ok("repo", "push", env=env)
+
+
+def test_wrong_cache_type(pair):
+    """Link types that are none stop what handles data, but not the commands that mend the setting."""
+    started(pair, "repo")
+    pair.write({**below("repo"), "repo/.dvc/config": b"[cache]\n    type = Copy\n"})
+    pair.step("repo", "add", "data", works=False)
+    pair.report("repo", "config", "-l")
+    pair.report("repo", "remote", "list")
+    pair.ok("repo", "config", "cache.type", "copy")
+    pair.ok("repo", "add", "data")
