@@ -235,7 +235,8 @@ int used_collect(used *u, repo *r, char *const *names, int n, const sync_options
     return code;
   code = collect(&c, &set, !others);
   stages_free(&set);
-  if (code == 0 && others)
+  bool without_git = !r->git_root && config_true(&r->config, "core", "no_scm", false); /* it has no other revisions, which is no error for DVC either */
+  if (code == 0 && others && !without_git)
     code = git_commits(r, &(git_scope){.branches = o->all_branches, .tags = o->all_tags, .all = o->all_commits}, collect_commit, &c);
   if (code < 0)
     used_free(u);

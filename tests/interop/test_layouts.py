@@ -210,6 +210,23 @@ def test_no_git(pair):
     pair.ok("repo", "gc", "-w", "-f")
 
 
+@pytest.mark.parametrize("beside_git", [False, True])
+def test_revisions_without_git(pair, beside_git):
+    """Where git is not to be looked at there is the work tree alone, and that is no error; but gc, which would throw away what branches need, says so."""
+    started(pair, "repo", *([] if beside_git else ["--no-scm"]), git=beside_git)
+    pair.ok("repo", "config", "core.no_scm", "true")
+    pair.ok("repo", "remote", "add", "-d", "store", "@/store")
+    pair.write(below("repo"))
+    pair.ok("repo", "add", "data", "single")
+    pair.report("repo", "status", "-c", "-A", "--json")
+    pair.ok("repo", "push", "-a")
+    pair.ok("repo", "fetch", "-T")
+    pair.ok("repo", "pull", "-A")
+    pair.step("repo", "diff", works=None)
+    status, _, errors = pair.mine.run("repo", "gc", "-a", "-f")
+    assert status != 0 and "not under git" in errors
+
+
 def test_shared_in_any_letters(pair):
     started(pair, "repo")
     pair.write({**below("repo"), "repo/.dvc/config": b"[cache]\n    shared = Group\n"})
