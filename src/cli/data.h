@@ -13,8 +13,9 @@ typedef struct data_session {
   cli_progress *progress;
   const char *what; /* of the progress line shown */
 } data_session;
-repo_hooks data_start(data_session *s);    /* without a repository: what long work is given; data_finish ends it, too */
-int data_open(data_session *s, bool lock); /* 0, or the exit status */
+repo_hooks data_start(data_session *s);             /* without a repository: what long work is given; data_finish ends it, too */
+int data_open(data_session *s, bool lock);          /* 0, or the exit status */
+int data_open_to_read(data_session *s);             /* the same with the lock, but without it where this user may not write */
 int data_open_settings(data_session *s, bool lock); /* the same for what only reads and mends settings, which may be wrong */
 /* Closes it; code is what the work returned: says the error, and gives the exit status. */
 int data_finish(data_session *s, int code);

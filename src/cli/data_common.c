@@ -47,13 +47,14 @@ repo_hooks data_start(data_session *s)
 {
   *s = (data_session){0};
   cli_catch_signals();
-  return (repo_hooks){show_progress, show_warning, is_cancelled, s, data_wait_for_lock, false};
+  return (repo_hooks){show_progress, show_warning, is_cancelled, s, data_wait_for_lock, false, false};
 }
 
-static int open_session(data_session *s, bool lock, bool settings_only)
+static int open_session(data_session *s, bool lock, bool settings_only, bool reads_only)
 {
   repo_hooks hooks = data_start(s);
   hooks.settings_only = settings_only;
+  hooks.reads_only = reads_only;
   int code = repo_open(&s->repo, NULL, lock, &hooks);
   if (code < 0) {
     cli_error("%s", opis_error_message());
@@ -64,12 +65,17 @@ static int open_session(data_session *s, bool lock, bool settings_only)
 
 int data_open(data_session *s, bool lock)
 {
-  return open_session(s, lock, false);
+  return open_session(s, lock, false, false);
+}
+
+int data_open_to_read(data_session *s)
+{
+  return open_session(s, true, false, true);
 }
 
 int data_open_settings(data_session *s, bool lock)
 {
-  return open_session(s, lock, true);
+  return open_session(s, lock, true, false);
 }
 
 int data_finish(data_session *s, int code)

@@ -187,7 +187,7 @@ static int run(const cli_command *self, int argc, char **argv)
     }
   if (status < 0 && a.n_operands > 2)
     status = cli_usage(self, argv[0], "%s: compares two revisions at most; paths go behind --targets", argv[0]);
-  if (status < 0 && (status = data_open(&s, true)) == 0) {
+  if (status < 0 && (status = data_open_to_read(&s)) == 0) {
     int code = data_diff(&d, s.repo, a.n_operands > 0 ? a.operands[0] : NULL, a.n_operands > 1 ? a.operands[1] : NULL, paths, n_paths);
     cli_progress_clear(s.progress);
     if (code == 0) {

@@ -50,7 +50,7 @@ static int run(const cli_command *self, int argc, char **argv)
     }
   if (a.n_operands)
     return cli_usage(self, argv[0], "%s: takes no operands", argv[0]);
-  int status = data_open(&s, true);
+  int status = data_open_to_read(&s);
   if (status)
     return status;
   int code = data_doctor(&f, s.repo);

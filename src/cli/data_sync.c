@@ -181,7 +181,7 @@ static int run_status(const cli_command *self, int argc, char **argv)
   bool cloud = c.cloud || c.sync.remote;
   if (!cloud && (c.sync.all_branches || c.sync.all_tags || c.sync.all_commits || c.sync.jobs))
     return cli_usage(self, argv[0], "%s: --all-branches, --all-tags, --all-commits and --jobs go with --cloud", argv[0]);
-  status = data_open(&s, true);
+  status = data_open_to_read(&s);
   if (status)
     return status;
   int answer = CLI_OK, code = cloud ? show_cloud(&s, &c, &a, &answer) : show_local(&s, &c, &a, &answer);

@@ -237,6 +237,8 @@ int index_save_both(const tree *t, const tree *more, const repo *r, const char *
   const char *before = "";
   uint64_t n = count(t) + count(more);
   uint32_t length = (uint32_t)strlen(rel);
+  if (r->read_only)
+    return 0;
   int code = index_path(&path, r, rel, legacy);
   if (code < 0)
     return code;

@@ -20,6 +20,7 @@ typedef struct repo_hooks {
   void *user;
   bool wait_for_lock; /* however long, instead of 3 seconds */
   bool settings_only; /* no objects are handled: what is wrong with settings of the cache is no error */
+  bool reads_only;    /* without the lock where this user may not write */
 } repo_hooks;
 
 typedef struct git git;
@@ -34,6 +35,7 @@ typedef struct repo {
   pool *pool;
   repo_hooks hooks;
   bool dvc_there; /* there is a .dvc */
+  bool read_only; /* a lock was asked for and cannot be had: nothing is noted below .dvc/tmp either */
   int lock;       /* descriptor of .dvc/tmp/lock, -1 */
   char *claim;    /* with core.hardlink_lock: the file that the lock is a link of */
   char *git_root; /* the work tree around it, NULL without git (or core.no_scm) */
@@ -43,7 +45,8 @@ typedef struct repo {
   map known; /* what is among touched */
 } repo;
 
-/* Finds the repository around `start` (NULL: the present folder). OPIS_ENOTFOUND outside of one. lock: waits up to 3 seconds for DVC's lock, then OPIS_EBUSY; everything but reading of settings needs it. */
+/* Finds the repository around `start` (NULL: the present folder). OPIS_ENOTFOUND outside of one. lock: waits up to 3 seconds for DVC's lock, then OPIS_EBUSY; everything but reading of settings needs it. Where nobody can write
+ * (a file system that is mounted so), and with reads_only where this user may not, it goes on without. */
 int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks);
 /* The same without a lock, also where there is git alone: dvc_there tells. */
 int repo_open_any(repo **out, const char *start, const repo_hooks *hooks);
