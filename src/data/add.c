@@ -38,7 +38,6 @@ static int save_output(repo *r, stage *s, size_t i, bool store, bool relink)
   tree t;
   path_kind kind;
   oid id = {.dir = false};
-  bool was_legacy = o->legacy;
   int code = 0;
   if (o->refused)
     return error_set(OPIS_EUNSUPPORTED, "%s: %s", o->written, o->refused);
@@ -68,9 +67,9 @@ static int save_output(repo *r, stage *s, size_t i, bool store, bool relink)
     memcpy(id.md5, t.entries[0].md5, MD5_SIZE);
     id.dir = false;
   }
-  if (code == 0 && !(was_legacy && o->legacy)) {
+  if (code == 0) {
     bool executable = kind == PATH_FILE && (t.entries[0].flags & TREE_EXECUTABLE);
-    code = stage_set_output(s, i, &id, tree_bytes(&t), t.n, executable);
+    code = o->legacy ? stage_measure_output(s, i, tree_bytes(&t), t.n, executable) : stage_set_output(s, i, &id, tree_bytes(&t), t.n, executable);
   }
   if (code == 0 && kind == PATH_FOLDER && t.n == 0)
     repo_warn(r, "%s: the folder is empty", o->written);

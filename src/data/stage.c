@@ -453,9 +453,30 @@ static int set_fresh(bool *done, stage *s, const char *md5, uint64_t size, bool 
   return strbuf_check(&s->text) < 0 ? error_nomem() : 0;
 }
 
+/* Size, nfiles and isexec. */
+static int set_measures(stage *s, const char *list, size_t i, output *o, bool folder, uint64_t size, uint64_t nfiles, bool executable)
+{
+  char number[24];
+  snprintf(number, sizeof number, "%llu", (unsigned long long)size);
+  int code = set_key(s, list, i, "size", size == SIZE_UNKNOWN ? NULL : number);
+  snprintf(number, sizeof number, "%llu", (unsigned long long)nfiles);
+  if (code == 0)
+    code = set_key(s, list, i, "nfiles", folder ? number : NULL);
+  if (code == 0)
+    code = set_key(s, list, i, "isexec", executable ? "true" : NULL);
+  if (code < 0)
+    return code;
+  o->size = size;
+  o->nfiles = nfiles;
+  o->has_size = size != SIZE_UNKNOWN;
+  o->has_nfiles = folder;
+  o->executable = executable;
+  return 0;
+}
+
 static int set_entry(stage *s, const char *list, size_t i, output *o, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
 {
-  char md5[OID_TEXT], number[24];
+  char md5[OID_TEXT];
   strbuf quoted = STRBUF_INIT;
   bool done = false;
   oid_text(md5, id);
@@ -466,14 +487,8 @@ static int set_entry(stage *s, const char *list, size_t i, output *o, const oid 
     code = set_fresh(&done, s, quoted.s, size, id->dir, nfiles, executable);
   if (code == 0 && !done) {
     code = set_key(s, list, i, "md5", quoted.s + 1);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)size);
     if (code == 0)
-      code = set_key(s, list, i, "size", size == SIZE_UNKNOWN ? NULL : number);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)nfiles);
-    if (code == 0)
-      code = set_key(s, list, i, "nfiles", id->dir ? number : NULL);
-    if (code == 0)
-      code = set_key(s, list, i, "isexec", executable ? "true" : NULL);
+      code = set_measures(s, list, i, o, id->dir, size, nfiles, executable);
     if (code == 0)
       code = set_key(s, list, i, "hash", "md5");
   }
@@ -494,6 +509,11 @@ static int set_entry(stage *s, const char *list, size_t i, output *o, const oid 
 int stage_set_output(stage *s, size_t i, const oid *id, uint64_t size, uint64_t nfiles, bool executable)
 {
   return set_entry(s, "outs", i, &s->outs[i], id, size, nfiles, executable);
+}
+
+int stage_measure_output(stage *s, size_t i, uint64_t size, uint64_t nfiles, bool executable)
+{
+  return set_measures(s, "outs", i, &s->outs[i], s->outs[i].oid.dir, size, nfiles, executable);
 }
 
 static int set_path(stage *s, const char *list, size_t i, const char *written)

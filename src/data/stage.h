@@ -69,6 +69,7 @@ int stage_new(stage **out, const char *dvc_rel, const char *written);
 #define SIZE_UNKNOWN UINT64_MAX
 /* What was found goes into the output and the text: md5, size (where it is known), nfiles, isexec, hash. */
 int stage_set_output(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
+int stage_measure_output(stage *s, size_t i, uint64_t size, uint64_t nfiles, bool executable); /* the same but for the hash, which is still right and of its kind */
 /* The same of a dependency, with its path as DVC writes it. */
 int stage_set_dependency(stage *s, size_t i, const oid *o, uint64_t size, uint64_t nfiles, bool executable);
 /* A stage that moved: the paths of its dependencies lead from where it is now to what they meant for `before` (located; the same dependencies). */

@@ -1,10 +1,13 @@
 # venv: dvc
 """Repositories in every layout, twice: the same steps by opis data and by DVC 3.67. After every step both have the same files, modes, objects, settings and states of git, and what one refuses the other refuses."""
 import configparser
+import hashlib
 import io
 import json
 import os
 import pathlib
+import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -274,3 +277,66 @@ def test_wrong_cache_type(pair):
     pair.report("repo", "remote", "list")
     pair.ok("repo", "config", "cache.type", "copy")
     pair.ok("repo", "add", "data")
+
+
+OLD = {"data/a": b"1", "data/sub/b": b"2\r\n", "data/bin": b"\0\r\n", "single": b"3", "text": b"x\r\ny\r\n"}
+
+
+def as_dvc_2(pair, cache, sizes):
+    """data, single and text as DVC 2 has recorded them: line ends do not count in hashes of text."""
+    pair.write(below("repo", OLD))
+    md5 = {k: hashlib.md5(v if b"\0" in v else v.replace(b"\r\n", b"\n")).hexdigest() for k, v in OLD.items()}
+    files = [n for n in sorted(OLD) if n.startswith("data/")]
+    listing = json.dumps([{"md5": md5[n], "relpath": n[5:]} for n in files]).encode()
+    folder = hashlib.md5(listing).hexdigest() + ".dir"
+    objects = {md5[n]: OLD[n] for n in OLD} | {folder: listing}
+    pair.write({f"{cache}/{k[:2]}/{k[2:]}": v for k, v in objects.items()})
+    pair.each(lambda top: [(top / cache / k[:2] / k[2:]).chmod(0o444) for k in objects])
+    outs = {n: (md5[n], f"  size: {len(OLD[n])}\n") for n in ("single", "text")} | {"data": (folder, f"  size: {sum(len(OLD[n]) for n in files)}\n  nfiles: {len(files)}\n")}
+    pair.write({f"repo/{n}.dvc": f"outs:\n- md5: {h}\n{more if sizes else ''}  path: {n}\n".encode() for n, (h, more) in outs.items()})
+    pair.write({"repo/.gitignore": b"/data\n/single\n/text\n"})
+
+
+def without_lists(files):
+    """Files but for the lists of folders in caches: DVC leaves one wherever it looks at a folder."""
+    found = {k: v for k, v in files.items() if not re.search(r"cache/(files/md5/)?[0-9a-f]{2}/[0-9a-f]{30}[.]dir$", k)}
+    return {k: v for k, v in found.items() if not re.search(r"cache/(files/md5/)?[0-9a-f]{2}$", k) or any(x.startswith(k + "/") for x in found)}
+
+
+@pytest.mark.parametrize("sizes", [True, False])
+@pytest.mark.parametrize("cache", ["repo/.dvc/cache", "cache"])
+def test_dvc_2(pair, monkeypatch, cache, sizes):
+    """Outputs of DVC 2 beside those of DVC 3: what did not change stays as DVC 2 had it."""
+    of_all = Side.files
+    monkeypatch.setattr(Side, "files", lambda side: without_lists(of_all(side)))
+    started(pair, "repo")
+    pair.ok("repo", "remote", "add", "-d", "store", "@/store")
+    if cache == "cache":
+        pair.ok("repo", "cache", "dir", "../cache")
+    as_dvc_2(pair, cache, sizes)
+    pair.commit("repo")
+    pair.reports("repo")
+    pair.ok("repo", "add", "data", "single", "text")
+    pair.ok("repo", "push", "single")
+    pair.ok("repo", "push")
+    pair.reports("repo")
+    pair.write({"repo/three/x": b"1", "repo/three/y": b"2\r\n", "repo/single": b"33", "repo/data/new": b"n"})
+    pair.reports("repo")
+    pair.ok("repo", "add", "three", "single", "data")
+    pair.reports("repo")
+    if sizes:  # else the keys are in another order: DVC writes the file anew
+        pair.ok("repo", "move", "text", "moved")
+    pair.commit("repo")
+    pair.report("repo", "diff", "HEAD~1", "HEAD", "--json")
+    pair.ok("repo", "push")
+    pair.each(lambda top: (shutil.rmtree(top / cache), shutil.rmtree(top / "repo/data"), (top / "repo/single").unlink()))
+    pair.ok("repo", "fetch")
+    pair.ok("repo", "pull")
+    pair.git("repo", "checkout", "-q", "HEAD~1")
+    pair.ok("repo", "pull", "-f")
+    pair.reports("repo")
+    pair.git("repo", "checkout", "-q", "main")
+    pair.ok("repo", "checkout", "-f")
+    pair.ok("repo", "gc", "-w", "-f")
+    pair.ok("repo", "gc", "-w", "-c", "-f")
+    pair.reports("repo")
