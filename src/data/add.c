@@ -75,6 +75,10 @@ static int save_output(repo *r, stage *s, size_t i, bool store, bool relink)
     repo_warn(r, "%s: the folder is empty", o->written);
   if (code == 0 && store && o->cache && relink)
     code = place_relink(r, o->path, db, &t);
+  if (code == OPIS_EUNSUPPORTED) { /* what is there stays as it is */
+    repo_warn(r, "%s", opis_error_message());
+    code = 0;
+  }
   tree_free(&t);
   return code;
 }

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import tempfile
 
 import pytest
 from conftest import GOLDEN, GOLDEN_DIR, Repository
@@ -476,3 +477,18 @@ def test_a_repository_of_its_own_is_no_data(golden):
     inner.path.rename(golden.path / "outer/inner")
     golden.ok("add", "outer")  # within a folder it is passed over, as DVC does
     assert "nfiles: 1\n" in golden.text("outer.dvc")
+
+
+@pytest.mark.parametrize("types", ["hardlink", "hardlink,symlink", "reflink,hardlink,copy"])
+def test_cache_on_another_file_system(repo, types):
+    """What cannot be linked stays as it is, is recorded, and is warned of; no error, as with DVC."""
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(repo.path).st_dev:
+        pytest.skip("there is one file system only")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as cache:
+        repo.ok("cache", "dir", "--local", cache)
+        repo.ok("config", "cache.type", types)
+        repo.write({"data/a": b"1", "single": b"2"})
+        done = repo.run("add", "data", "single")
+        assert done.returncode == 0 and (b"none of the link types" in done.stderr) == (types == "hardlink"), done.stderr
+        assert repo.read("data") == {"a": b"1"} and (repo.path / "data/a").is_symlink() == ("symlink" in types)
+        assert repo.ok("status", "--json") == "{}\n"
