@@ -18,6 +18,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
 from conftest import OPIS, environment  # noqa: E402
 
+os.environ["COLUMNS"] = "1000"  # which DVC reads once: its tables are wrapped where paths are long
 SKIPPED = {"tmp", "site", "hooks"}
 
 
