@@ -336,7 +336,8 @@ def parts_sent(seen):
 def test_killed_between_parts(repo, s3, tmp_path):
     part_size(repo)
     big = random.Random(3).randbytes(40 * MB)
-    with proxy(s3[1], lambda q: Fault(wait=0.3) if q.method == "PUT" else None) as (own, seen):
+    held = ["partNumber=7", "partNumber=8"]  # until the kill: all eight could be on their way by then
+    with proxy(s3[1], lambda q: Fault(503) if any(part in q.path for part in held) else Fault(wait=0.3) if q.method == "PUT" else None) as (own, seen):
         use(repo, "s3://bucket/x", **settings(own))
         repo.write({"big": big})
         repo.ok("add", "big")
@@ -346,6 +347,7 @@ def test_killed_between_parts(repo, s3, tmp_path):
         assert not any(SECRET.encode() in line for line in command_lines())
         process.send_signal(signal.SIGKILL)
         process.wait()
+        held.clear()
         assert json.loads(repo.ok("status", "-c", "--json")) == {"big": "new"}
         time.sleep(1)
         del seen[:]
