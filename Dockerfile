@@ -6,8 +6,11 @@ ARG BASE=docker.io/library/debian:bookworm-slim
 FROM ${BASE} AS build
 WORKDIR /src
 COPY ci/packages-build.txt ci/
+# The day whose packages are taken: ci/docker gives today's, so that a layer in the cache with libraries from before a mend of Debian's is used for a day at most.
+ARG PACKAGES_OF=
 # binutils: ci/rootfs strips; libheif1: what opis looks for at run time is put into the image when it is there.
-RUN apt-get update \
+RUN : "${PACKAGES_OF}" && apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get upgrade -y --no-install-recommends \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(sed 's/#.*//' ci/packages-build.txt) binutils libheif1 \
  && rm -rf /var/lib/apt/lists/*
 COPY . .

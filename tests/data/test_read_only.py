@@ -1,7 +1,11 @@
 """Repositories where nothing can be written: what only reads works, and leaves nothing."""
 import os
+import pathlib
+import shutil
 import subprocess
+import tempfile
 
+import conftest
 import pytest
 
 
@@ -27,15 +31,31 @@ def test_mounted_so(changed):
         subprocess.run(["umount", changed.path], check=True)
 
 
-def test_of_another_user(changed, tmp_path):
+@pytest.fixture
+def in_reach():
+    """A folder that every user can get to, wherever the tests' own folder is."""
+    for top in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        if all(p.stat().st_mode & 0o001 for p in [pathlib.Path(top), *pathlib.Path(top).parents]):
+            break
+    else:
+        raise AssertionError("no folder for temporary files that every user can get to")
+    with tempfile.TemporaryDirectory(dir=top, prefix="opis-test-") as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
+def test_of_another_user(in_reach, monkeypatch):
     """Who may not write reads without the lock; commands that write need it."""
     user = "nobody" if os.getuid() == 0 else None
-    for folder in [*tmp_path.parents][:3] + [tmp_path]:
-        if os.stat(folder).st_uid == os.getuid() and folder != tmp_path.parents[-1]:
-            folder.chmod(folder.stat().st_mode | 0o055)
-    subprocess.run(["chmod", "-R", "a+rX,a-w", ".dvc"], cwd=changed.path, check=True)
+    monkeypatch.setattr(conftest, "OPIS", shutil.copy2(conftest.OPIS, in_reach / "opis"))
+    repo = conftest.Repository(in_reach / "repo")
+    repo.write({"data/a": b"1", "data/b": b"2", "single": b"3"})
+    repo.ok("add", "data", "single")
+    repo.commit()
+    repo.write({"data/c": b"4"})
+    subprocess.run(["chmod", "-R", "a+rX,a-w", ".dvc"], cwd=repo.path, check=True)
     try:
-        assert "modified" in changed.ok("status", user=user)
-        assert "Permission denied" in changed.fails("checkout", user=user)
+        assert "modified" in repo.ok("status", user=user)
+        assert "Permission denied" in repo.fails("checkout", user=user)
     finally:
-        subprocess.run(["chmod", "-R", "u+w", ".dvc"], cwd=changed.path, check=True)
+        subprocess.run(["chmod", "-R", "u+w", ".dvc"], cwd=repo.path, check=True)
