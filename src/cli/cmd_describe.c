@@ -174,7 +174,7 @@ static int describe(const cli_command *self, const char *name, settings *s, cons
   };
   const bool one = is_one_picture(s, a);
   describe_run r = {.options = &s->shared.generate, .jobs = one ? 1 : s->shared.jobs};
-  pathset done = PATHSET_INIT;
+  pathset done = {0};
   opis_model *model = NULL;
   int status = CLI_FAILED;
   if (one)

@@ -113,7 +113,7 @@ static int describe_into(const char *file, const eval_references *r, settings *s
 {
   int n, code;
   char **paths = find_pictures(r, s->images, &n);
-  pathset done = PATHSET_INIT;
+  pathset done = {0};
   describe_inputs_options in = {paths, n, false, NULL, false, 1, 1};
   describe_output_options out = {.format = DESCRIBE_JSONL, .file = file};
   describe_run run = {.options = &s->shared.generate, .jobs = s->shared.jobs, .total = (uint64_t)n};

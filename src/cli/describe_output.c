@@ -86,7 +86,7 @@ int describe_output_skips(describe_output *out, const char *path)
 {
   if (out->o.resume && out->o.format == DESCRIBE_TEXT && out->o.single)
     return out->answered;
-  if (out->o.resume && out->done && out->done->used) {
+  if (out->o.resume && out->done && out->done->counts.n) {
     if (out->o.format != DESCRIBE_CSV)
       return pathset_take(out->done, path);
     strbuf shown = STRBUF_INIT;

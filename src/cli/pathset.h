@@ -2,18 +2,11 @@
 #ifndef CLI_PATHSET_H
 #define CLI_PATHSET_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "util/map.h"
 
 typedef struct pathset {
-  struct pathset_entry *entries;
-  size_t used, capacity;
-} pathset;
-
-#define PATHSET_INIT                                                                                                                                                               \
-  {                                                                                                                                                                                \
-    NULL, 0, 0                                                                                                                                                                     \
-  }
+  map counts; /* its keys are owned */
+} pathset;    /* all zero: empty */
 
 int pathset_add(pathset *s, const char *path);   /* 1: it is there now for the first time, 0: once more than before, OPIS_ENOMEM */
 bool pathset_take(pathset *s, const char *path); /* one less of it; false when there is none left */

@@ -37,37 +37,22 @@ static int save_output(repo *r, stage *s, size_t i, bool store, bool relink)
   output *o = &s->outs[i];
   tree t;
   path_kind kind;
-  oid id = {.dir = false};
-  int code = 0;
+  oid id;
+  const char *changed = "";
   if (o->refused)
     return error_set(OPIS_EUNSUPPORTED, "%s: %s", o->written, o->refused);
-  if (o->legacy && o->hashed) { /* an output of DVC 2 stays one as long as it did not change */
-    code = output_look(&t, &kind, r, o, NULL);
-    if (code < 0)
-      return code;
-    if (kind == PATH_FOLDER)
-      code = objects_save(&id, &t, r, NULL);
-    else if (t.n)
-      memcpy(id.md5, t.entries[0].md5, MD5_SIZE);
-    bool same = code == 0 && kind != PATH_MISSING && oid_same(&id, &o->oid);
-    tree_free(&t);
-    if (code < 0)
-      return code;
-    if (!same)
-      o->legacy = false;
-  } else
+  int code = o->legacy && o->hashed ? output_changed(&changed, r, o) : 0;
+  if (code < 0)
+    return code;
+  if (changed) /* an output of DVC 2 stays one as long as it did not change */
     o->legacy = false;
   odb *db = output_store(r, o);
-  code = output_look(&t, &kind, r, o, store && o->cache ? db : NULL);
-  if (code == 0 && kind == PATH_MISSING)
+  code = output_hash(&id, &t, &kind, r, o, store && o->cache ? db : NULL);
+  if (code < 0)
+    return code;
+  if (kind == PATH_MISSING)
     code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder", o->written);
-  if (code == 0 && kind == PATH_FOLDER)
-    code = objects_save(&id, &t, r, store && o->cache ? db : NULL);
-  else if (code == 0) {
-    memcpy(id.md5, t.entries[0].md5, MD5_SIZE);
-    id.dir = false;
-  }
-  if (code == 0) {
+  else {
     bool executable = kind == PATH_FILE && (t.entries[0].flags & TREE_EXECUTABLE);
     code = o->legacy ? stage_measure_output(s, i, tree_bytes(&t), t.n, executable) : stage_set_output(s, i, &id, tree_bytes(&t), t.n, executable);
   }
@@ -319,37 +304,34 @@ static int find_change(char **what, repo *r, const stage *s, const target *t, si
   return code < 0 || *what || !(state || edited) ? code : error_nomem();
 }
 
+static int save_dependency(repo *r, stage *s, size_t i)
+{
+  output *d = &s->deps[i];
+  tree t;
+  path_kind kind;
+  oid id;
+  if (!d->path && !d->outside)
+    return 0;
+  int code = output_hash(&id, &t, &kind, r, d, NULL);
+  if (code < 0)
+    return code;
+  bool same = d->hashed && oid_same(&id, &d->oid), again = d->legacy && !same;
+  if (kind == PATH_MISSING)
+    code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder, and %s depends on it", d->written, s->file);
+  else if (again) /* what DVC 2 hashed as text and has changed is hashed as it is */
+    d->legacy = false;
+  else if (!d->legacy)
+    code = stage_set_dependency(s, i, &id, tree_bytes(&t), t.n, kind == PATH_FILE && (t.entries[0].flags & TREE_EXECUTABLE));
+  tree_free(&t);
+  return code == 0 && again ? save_dependency(r, s, i) : code;
+}
+
 /* What its dependencies are now, into the stage. */
 static int save_dependencies(repo *r, stage *s)
 {
   int code = 0;
-  for (size_t i = 0; i < s->n_deps && code == 0; i++) {
-    output *d = &s->deps[i];
-    tree now;
-    path_kind kind;
-    oid id = {.dir = false};
-    bool same, executable = false;
-    if (!d->path && !d->outside)
-      continue;
-    code = output_look(&now, &kind, r, d, NULL);
-    if (code < 0)
-      return code;
-    if (kind == PATH_MISSING)
-      code = error_set(OPIS_ENOTFOUND, "%s: no such file or folder, and %s depends on it", d->written, s->file);
-    else if (kind == PATH_FOLDER)
-      code = objects_save(&id, &now, r, NULL);
-    else {
-      memcpy(id.md5, now.entries[0].md5, MD5_SIZE);
-      executable = now.entries[0].flags & TREE_EXECUTABLE;
-    }
-    same = code == 0 && d->hashed && oid_same(&id, &d->oid);
-    if (code == 0 && d->legacy && !same) { /* what DVC 2 hashed as text and has changed is hashed as it is */
-      d->legacy = false;
-      i--;
-    } else if (code == 0 && !(same && d->legacy))
-      code = stage_set_dependency(s, i, &id, tree_bytes(&now), now.n, executable);
-    tree_free(&now);
-  }
+  for (size_t i = 0; i < s->n_deps && code == 0; i++)
+    code = save_dependency(r, s, i);
   return code;
 }
 

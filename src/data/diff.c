@@ -296,13 +296,8 @@ static int fill(comparing *c, const targets *before, const targets *now)
       continue;
     bool known = o->hashed;
     if (c->work_tree) {
-      code = output_look(&seen, &kind, c->r, o, NULL);
+      code = output_hash(&id, &seen, &kind, c->r, o, NULL);
       known = code == 0 && kind != PATH_MISSING;
-      id.dir = false;
-      if (known && kind == PATH_FOLDER)
-        code = objects_save(&id, &seen, c->r, NULL);
-      else if (known)
-        memcpy(id.md5, seen.entries[0].md5, MD5_SIZE);
     }
     if (code == 0 && known && twin && !skipped(c, twin->out) && twin->out->hashed && twin->out->legacy == o->legacy && oid_same(&twin->out->oid, &id)) {
       done[twin - before->items] = true;
@@ -444,42 +439,6 @@ static void sort(diff_list *l)
     qsort(l->items, l->n, sizeof *l->items, by_path);
 }
 
-/* ---- targets ---- */
-
-/* One side's targets. A name that this side has not is noted in absent[i]. */
-static int collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool *absent)
-{
-  int code = 0;
-  *t = (targets){0};
-  if (n == 0)
-    return targets_collect(t, r, set, NULL, 0, false, false);
-  for (int i = 0; i < n && code == 0; i++) {
-    targets one;
-    code = targets_collect(&one, r, set, &names[i], 1, false, false);
-    if (code == OPIS_ENOTFOUND) {
-      absent[i] = true;
-      code = 0;
-      continue;
-    }
-    if (code < 0)
-      break;
-    target *larger = realloc(t->items, (t->n + one.n + 1) * sizeof *larger);
-    if (!larger) {
-      targets_free(&one);
-      code = error_nomem();
-      break;
-    }
-    t->items = larger;
-    if (one.n)
-      memcpy(larger + t->n, one.items, one.n * sizeof *one.items);
-    t->n += one.n;
-    free(one.items);
-  }
-  if (code < 0)
-    targets_free(t);
-  return code;
-}
-
 int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new_revision, char *const *names, int n)
 {
   char old_hex[41], new_hex[41] = "";
@@ -502,9 +461,9 @@ int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new
     if (code == 0)
       code = new_revision ? stages_load_revision(&new_set, r, new_hex) : stages_load(&new_set, r);
     if (code == 0)
-      code = collect(&before, r, &old_set, names, n, absent);
+      code = targets_collect_known(&before, r, &old_set, names, n, absent);
     if (code == 0)
-      code = collect(&now, r, &new_set, names, n, absent + n);
+      code = targets_collect_known(&now, r, &new_set, names, n, absent + n);
     for (int i = 0; i < n && code == 0; i++)
       if (absent[i] && absent[n + i])
         code = error_set(OPIS_ENOTFOUND, "%s: tracked in neither of the two versions", names[i]);

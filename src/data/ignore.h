@@ -2,7 +2,7 @@
 #ifndef DATA_IGNORE_H
 #define DATA_IGNORE_H
 
-#include "data/map.h"
+#include "util/map.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -137,6 +137,21 @@ int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store)
   return code;
 }
 
+int output_hash(oid *id, tree *t, path_kind *kind, repo *r, const output *o, odb *store)
+{
+  *id = (oid){.dir = false};
+  int code = output_look(t, kind, r, o, store);
+  if (code < 0)
+    return code;
+  if (*kind == PATH_FOLDER)
+    code = objects_save(id, t, r, store);
+  else if (*kind == PATH_FILE)
+    memcpy(id->md5, t->entries[0].md5, MD5_SIZE);
+  if (code < 0)
+    tree_free(t);
+  return code;
+}
+
 int output_state(const char **state, repo *r, const output *o)
 {
   bool there = true;
@@ -149,25 +164,19 @@ int output_changed(const char **state, repo *r, const output *o)
 {
   tree t;
   path_kind kind;
-  oid id = {.dir = false};
+  oid id;
   *state = NULL;
   if (!o->path && !o->outside)
     return 0;
-  int code = output_look(&t, &kind, r, o, NULL);
+  int code = output_hash(&id, &t, &kind, r, o, NULL);
   if (code < 0)
     return code;
   if (kind == PATH_MISSING)
     *state = "deleted";
-  else {
-    if (kind == PATH_FOLDER)
-      code = objects_save(&id, &t, r, NULL);
-    else
-      memcpy(id.md5, t.entries[0].md5, MD5_SIZE);
-    if (code == 0 && !(o->hashed && oid_same(&id, &o->oid)))
-      *state = "modified";
-  }
+  else if (!(o->hashed && oid_same(&id, &o->oid)))
+    *state = "modified";
   tree_free(&t);
-  return code;
+  return 0;
 }
 
 int output_want(tree *t, repo *r, const output *o)

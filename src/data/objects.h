@@ -16,6 +16,8 @@ int objects_each(odb *db, const oid *o, tree_each *each, void *user);
 
 /* What the work tree has at an output's path: scanned and hashed; *kind says what it is. A file gives a tree with one entry of path "". missing: an empty tree. */
 int output_look(tree *t, path_kind *kind, repo *r, const output *o, odb *store);
+/* The same, with the name of what is there: a file's hash, or that of its folder's directory object, which goes into the store, too. Nothing there, no name. */
+int output_hash(oid *id, tree *t, path_kind *kind, repo *r, const output *o, odb *store);
 /* Whether it is another than recorded: *state NULL, or "modified", "deleted", "not in cache" (that only of an output). Of a dependency on another machine nothing is known: NULL. */
 int output_state(const char **state, repo *r, const output *o);
 int output_changed(const char **state, repo *r, const output *o); /* the same without a look into the cache */

@@ -4,9 +4,9 @@
 
 #include "data/config.h"
 #include "data/ignore.h"
-#include "data/map.h"
 #include "data/odb.h"
 #include "util/file.h"
+#include "util/map.h"
 #include "util/pool.h"
 
 #include <stdbool.h>

@@ -236,23 +236,37 @@ static int merge(targets *t, naming *all)
   return code;
 }
 
-int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps)
+static int collect(targets *t, naming *all, char *const *names, int n, bool *absent)
 {
-  naming all = {.set = set, .r = r, .recursive = recursive, .with_deps = with_deps && n > 0};
   int code = 0;
   *t = (targets){0};
-  for (size_t i = 0; n == 0 && i < set->n && code == 0; i++)
-    code = add_stage(&all, set->items[i], 0);
-  for (int i = 0; i < n && code == 0; i++)
-    code = one_target(&all, names[i]);
+  for (size_t i = 0; n == 0 && i < all->set->n && code == 0; i++)
+    code = add_stage(all, all->set->items[i], 0);
+  for (int i = 0; i < n && code == 0; i++) {
+    code = one_target(all, names[i]);
+    if (code == OPIS_ENOTFOUND && absent) {
+      absent[i] = true;
+      code = 0;
+    }
+  }
   if (code == 0)
-    code = merge(t, &all);
-  for (size_t i = 0; i < all.n; i++)
-    free(all.items[i].part);
-  free(all.items);
+    code = merge(t, all);
+  for (size_t i = 0; i < all->n; i++)
+    free(all->items[i].part);
+  free(all->items);
   if (code < 0)
     targets_free(t);
   return code;
+}
+
+int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps)
+{
+  return collect(t, &(naming){.set = set, .r = r, .recursive = recursive, .with_deps = with_deps && n > 0}, names, n, NULL);
+}
+
+int targets_collect_known(targets *t, repo *r, const stages *set, char *const *names, int n, bool *absent)
+{
+  return collect(t, &(naming){.set = set, .r = r}, names, n, absent);
 }
 
 void targets_free(targets *t)

@@ -45,6 +45,9 @@ def test_revisions_and_targets(history):
     assert {"path": "single"} in back["added"] and back["renamed"] == [{"path": {"old": "data/sub/moved", "new": "data/b"}}]
     assert json.loads(history.ok("diff", "v1", "HEAD", "--json", "--targets", "single"))["deleted"] == [{"path": "single"}]
     assert json.loads(history.ok("diff", "v1", "HEAD", "--json", "--targets", "data/sub"))["modified"] == []
+    once = history.ok("diff", "v1", "HEAD", "--json", "--targets", "data/a")
+    assert history.ok("diff", "v1", "HEAD", "--json", "--targets", "data/a", "data/a") == once and json.loads(once)["modified"]
+    assert history.ok("diff", "v1", "HEAD", "--json", "--targets", "data/a", "data") == history.ok("diff", "v1", "HEAD", "--json", "--targets", "data")
     assert json.loads(history.ok("diff", "v1", "v1", "--json")) == {} and history.ok("diff") == ""
     assert "neither" in history.fails("diff", "--targets", "nothing")
     assert "no revision" in history.fails("diff", "nosuch")

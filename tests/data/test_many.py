@@ -76,7 +76,7 @@ def test_many_targets_cost_what_each_costs(tmp_path):
     assert all((repo.path / name).read_bytes() == b"%d" % i for i, name in enumerate(parts + singles))
     repo.git("add", ".")
     repo.git("commit", "-q", "-m", "many")
-    for row in (["status", *parts, *singles], ["commit", *parts, *singles], ["push", "--glob", "data/*"], ["diff", "HEAD"], ["restore", "HEAD"], ["unprotect", *parts, *singles]):
+    for row in (["status", *parts, *singles], ["commit", *parts, *singles], ["push", "--glob", "data/*"], ["diff", "HEAD"], ["diff", "HEAD", "--targets", *parts, *singles], ["restore", "HEAD"], ["unprotect", *parts, *singles]):
         repo.ok(*row)
     repo.ok("remove", *(s + ".dvc" for s in singles))
     assert repo.text(".gitignore") == "/data\n" and [p.name for p in repo.path.glob("?*.dvc")] == ["data.dvc"]

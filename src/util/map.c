@@ -1,4 +1,4 @@
-#include "data/map.h"
+#include "util/map.h"
 
 #include "util/error.h"
 

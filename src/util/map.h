@@ -1,6 +1,6 @@
 /* Numbers by name: a hash table, so that what is done once a name stays so for many names. */
-#ifndef DATA_MAP_H
-#define DATA_MAP_H
+#ifndef UTIL_MAP_H
+#define UTIL_MAP_H
 
 #include <stdbool.h>
 #include <stddef.h>
