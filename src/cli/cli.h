@@ -97,7 +97,8 @@ bool cli_interrupted(void);
 typedef struct cli_progress cli_progress;
 cli_progress *cli_progress_new(const char *what, uint64_t total, bool bytes); /* total 0: unknown. bytes: numbers are shown as sizes. NULL when stderr is no terminal */
 void cli_progress_update(cli_progress *p, uint64_t done, uint64_t failed);
-void cli_progress_clear(cli_progress *p); /* takes the line away before something else is printed to stderr */
+void cli_progress_files(cli_progress *p, uint64_t files, uint64_t of_files, uint64_t bytes, uint64_t of_bytes); /* of both; a total of 0: unknown */
+void cli_progress_clear(cli_progress *p);                                                                       /* takes the line away before something else is printed to stderr */
 void cli_progress_free(cli_progress *p);
 
 #endif

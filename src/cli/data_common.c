@@ -9,19 +9,17 @@
 
 bool data_wait_for_lock;
 
-static void show_progress(void *user, const char *what, uint64_t done, uint64_t total, bool bytes)
+static void show_progress(void *user, const repo_advance *a)
 {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   data_session *s = user;
-  if (!isatty(STDERR_FILENO))
-    return;
   pthread_mutex_lock(&lock);
-  if (s->what != what) {
+  if (!s->what || strcmp(s->what, a->what) != 0) {
     cli_progress_free(s->progress);
-    s->progress = cli_progress_new(what, total, bytes);
-    s->what = what;
+    s->progress = cli_progress_new(a->what, 0, false);
+    s->what = a->what;
   }
-  cli_progress_update(s->progress, done, 0);
+  cli_progress_files(s->progress, a->files, a->of_files, a->bytes, a->of_bytes);
   pthread_mutex_unlock(&lock);
 }
 
@@ -47,7 +45,7 @@ repo_hooks data_start(data_session *s)
 {
   *s = (data_session){0};
   cli_catch_signals();
-  return (repo_hooks){show_progress, show_warning, is_cancelled, s, data_wait_for_lock, false, false};
+  return (repo_hooks){isatty(STDERR_FILENO) ? show_progress : NULL, show_warning, is_cancelled, s, data_wait_for_lock, false, false};
 }
 
 static int open_session(data_session *s, bool lock, bool settings_only, bool reads_only)

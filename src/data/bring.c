@@ -22,6 +22,7 @@ typedef struct batch {
 typedef struct bringing {
   repo *r;
   remote *side;
+  const watch *w;
   bring_told *told;
   void *user;
 } bringing;
@@ -68,13 +69,6 @@ static int read_whole(int fd, uint8_t *bytes, size_t n, const char *what)
   return 0;
 }
 
-static int moved(void *user, size_t n)
-{
-  const bringing *b = user;
-  (void)n;
-  return repo_check_cancelled(b->r);
-}
-
 /* A large object, or one of DVC 2, whose hash is not that of its bytes. */
 static int bring_alone(const bringing *b, const used_object *o, int from, const char *key)
 {
@@ -86,13 +80,13 @@ static int bring_alone(const bringing *b, const used_object *o, int from, const 
   if (code < 0)
     return code;
   if (legacy || clone_file(t.fd, from)) {
-    code = legacy ? copy_file(t.fd, from, true, key) : 0;
+    code = legacy ? copy_file(t.fd, from, true, key, NULL) : 0;
     if (code == 0 && lseek(t.fd, 0, SEEK_SET) != 0)
       code = error_set_errno("%s", key);
     if (code == 0)
-      code = legacy ? md5_fd_dos2unix(md5, NULL, t.fd, key) : md5_fd(md5, NULL, t.fd, key);
+      code = md5_fd_either(md5, legacy, t.fd, key, b->w);
   } else
-    code = copy_hashed(md5, t.fd, from, key, moved, (void *)(uintptr_t)b);
+    code = copy_hashed(md5, t.fd, from, key, b->w);
   if (code == 0)
     code = check(b, o, md5);
   if (code < 0) {
@@ -116,7 +110,7 @@ static int bring_one(const bringing *b, batch *a, const used_object *o)
   else if (st.st_size > SMALL || o->legacy) {
     code = bring_alone(b, o, fd, key);
     close(fd);
-    return b->told(b->user, o, code, (uint64_t)st.st_size);
+    return b->told(b->user, o, code, 0);
   } else if (a->n == BATCH || a->used + (size_t)st.st_size > BYTES)
     code = flush(b, a);
   if (code < 0) {
@@ -134,9 +128,9 @@ static int bring_one(const bringing *b, batch *a, const used_object *o)
   return 0;
 }
 
-int bring_files(repo *r, remote *side, const used_object *objects, const size_t *list, size_t n, bring_told *told, void *user)
+int bring_files(repo *r, remote *side, const used_object *objects, const size_t *list, size_t n, const watch *w, bring_told *told, void *user)
 {
-  const bringing b = {r, side, told, user};
+  const bringing b = {r, side, w, told, user};
   batch *a = malloc(sizeof *a);
   if (!a)
     return error_nomem();

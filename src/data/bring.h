@@ -5,10 +5,11 @@
 #include "data/remote.h"
 #include "data/repo.h"
 #include "data/used.h"
+#include "data/watch.h"
 
-/* Told of each object: 0 and its size, or why it did not come (the thread's error message says it). Not 0 ends the work with this code. */
+/* Told of each object: 0 and how many bytes of it no watch was told of, or why it did not come (the thread's error message says it). Not 0 ends the work with this code. */
 typedef int bring_told(void *user, const used_object *o, int code, uint64_t size);
-/* The objects list[0..n), by this thread. */
-int bring_files(repo *r, remote *side, const used_object *objects, const size_t *list, size_t n, bring_told *told, void *user);
+/* The objects list[0..n), by this thread. w: of large ones, on their way; it ends the work. */
+int bring_files(repo *r, remote *side, const used_object *objects, const size_t *list, size_t n, const watch *w, bring_told *told, void *user);
 
 #endif

@@ -14,8 +14,7 @@ enum { BATCH = 32, BYTES = 1 << 20, SMALL = 256 * 1024 };
 
 typedef struct checking {
   object_check *items;
-  int (*each)(void *user, uint64_t bytes);
-  void *user;
+  const watch *w;
   atomic_int code;
   char message[1024];
 } checking;
@@ -58,7 +57,7 @@ static bool read_small(batch *b, object_check *o)
   return true;
 }
 
-static int hash_one(object_check *o)
+static int hash_one(object_check *o, const watch *w)
 {
   uint8_t md5[MD5_SIZE];
   char key[OID_KEY];
@@ -66,7 +65,7 @@ static int hash_one(object_check *o)
   int fd = openat(o->db->fd, key, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (fd < 0)
     return errno == ENOENT ? 0 : error_set_errno("%s/%s", o->db->path, key);
-  int code = o->db->legacy && !o->oid.dir ? md5_fd_dos2unix(md5, NULL, fd, key) : md5_fd(md5, NULL, fd, key);
+  int code = md5_fd_either(md5, o->db->legacy && !o->oid.dir, fd, key, w);
   close(fd);
   if (code == OPIS_EIO) { /* a sector that cannot be read is damage, too */
     o->damaged = true;
@@ -86,10 +85,8 @@ static void check_some(void *user, size_t begin, size_t end, int thread)
   for (size_t i = begin; i < end && atomic_load(&c->code) == 0; i++) {
     object_check *o = &c->items[i];
     int none = 0, code = b ? 0 : error_nomem();
-    if (code == 0 && !read_small(b, o))
-      code = hash_one(o);
-    if (code == 0 && c->each)
-      code = c->each(c->user, o->size);
+    if (code == 0)
+      code = read_small(b, o) ? watch_tell(c->w, o->size) : hash_one(o, c->w);
     if (code < 0 && atomic_compare_exchange_strong(&c->code, &none, code))
       snprintf(c->message, sizeof c->message, "%s", opis_error_message());
   }
@@ -98,9 +95,9 @@ static void check_some(void *user, size_t begin, size_t end, int thread)
   free(b);
 }
 
-int objects_check(object_check *items, size_t n, pool *p, int (*each)(void *user, uint64_t bytes), void *user)
+int objects_check(object_check *items, size_t n, pool *p, const watch *w)
 {
-  checking c = {.items = items, .each = each, .user = user};
+  checking c = {.items = items, .w = w};
   pool_for(p, n, 32, check_some, &c);
   int code = atomic_load(&c.code);
   return code < 0 ? error_set(code, "%s", c.message) : 0;

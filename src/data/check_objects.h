@@ -13,7 +13,7 @@ typedef struct object_check {
   bool damaged;  /* found: other bytes, or bytes that the disk cannot read */
 } object_check;
 
-/* Fills in `damaged`; an object that has gone meanwhile is not. p may be NULL. each: told how many bytes were hashed, from any thread; not 0 ends it. NULL: nobody wants to know. */
-int objects_check(object_check *items, size_t n, pool *p, int (*each)(void *user, uint64_t bytes), void *user);
+/* Fills in `damaged`; an object that has gone meanwhile is not. p may be NULL. w: told from any thread. */
+int objects_check(object_check *items, size_t n, pool *p, const watch *w);
 
 #endif

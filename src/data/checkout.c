@@ -195,6 +195,12 @@ int data_remove(repo *r, char *const *names, int n, bool outs)
 
 /* ---- unprotect ---- */
 
+static int cancelled(void *user, uint64_t n)
+{
+  (void)n;
+  return repo_check_cancelled(user);
+}
+
 static int unprotect_one(const repo *r, const char *path, mode_t mode)
 {
   struct stat own, st;
@@ -211,7 +217,7 @@ static int unprotect_one(const repo *r, const char *path, mode_t mode)
     return error_set_errno("%s", path);
   int code = repo_replace_open(&f, r, path, 0666);
   if (code == 0) {
-    code = copy_file(f.fd, from, true, path);
+    code = copy_file(f.fd, from, true, path, &(watch){cancelled, (void *)(uintptr_t)r});
     if (code == 0 && fchmod(f.fd, mode) != 0)
       code = error_set_errno("%s", path);
     if (code == 0)

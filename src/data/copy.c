@@ -1,4 +1,5 @@
-/* Bytes from one file to another, hashed on the way by a thread of its own: a piece is hashed while it is still in the processor's cache, and the next ones are read and written meanwhile. */
+/* Bytes from one file to another: cloned, copied by the kernel, or hashed on the way by a thread of its own: a piece is hashed while it is still in the processor's cache, and the next ones are read and
+ * written meanwhile. */
 #include "data/odb.h"
 
 #include "util/cpus.h"
@@ -6,10 +7,46 @@
 #include "util/file.h"
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE = 256 * 1024, PIECES = 16 };
+enum { PIECE = 256 * 1024, PIECES = 16, AT_ONCE = 64 << 20 };
+
+bool clone_file(int to, int from)
+{
+  return ioctl(to, FICLONE, from) == 0;
+}
+
+int copy_file(int to, int from, bool reflink, const char *what, const watch *w)
+{
+  char buffer[64 * 1024];
+  if (reflink && clone_file(to, from)) {
+    struct stat st;
+    return fstat(from, &st) == 0 ? watch_tell(w, (uint64_t)st.st_size) : 0;
+  }
+  for (bool kernel = false, first = true;; first = false) { /* small files by hand, which is quicker than the kernel's way through a pipe */
+    ssize_t n = kernel ? copy_file_range(from, NULL, to, NULL, AT_ONCE, 0) : read(from, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0 && kernel) { /* another file system, or one that says that there is nothing: the rest by hand */
+      kernel = false;
+      continue;
+    }
+    if (n < 0)
+      return error_set_errno("%s", what);
+    int code = kernel ? 0 : file_write_all(to, buffer, (size_t)n, what);
+    if (code == 0 && n > 0)
+      code = watch_tell(w, (uint64_t)n);
+    if (code < 0 || n == 0 || (first && (size_t)n < sizeof buffer))
+      return code;
+    kernel |= first;
+  }
+}
+
+/* ---- hashed on the way ---- */
 
 typedef struct hashing {
   pthread_mutex_t lock;
@@ -66,7 +103,7 @@ static void give(hashing *h, size_t k, size_t n)
   pthread_mutex_unlock(&h->lock);
 }
 
-static int move(hashing *h, int to, int from, const char *what, int (*each)(void *user, size_t n), void *user)
+static int move(hashing *h, int to, int from, const char *what, const watch *w)
 {
   for (;;) {
     size_t k = wait_for_room(h);
@@ -80,13 +117,13 @@ static int move(hashing *h, int to, int from, const char *what, int (*each)(void
     give(h, k, (size_t)n);
     int code = file_write_all(to, h->bytes[k], (size_t)n, what);
     if (code == 0)
-      code = each(user, (size_t)n);
+      code = watch_tell(w, (uint64_t)n);
     if (code < 0)
       return code;
   }
 }
 
-int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, int (*each)(void *user, size_t n), void *user)
+int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, const watch *w)
 {
   pthread_t thread;
   hashing *h = malloc(sizeof *h);
@@ -106,7 +143,7 @@ int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, in
     free(h);
     return error_nomem();
   }
-  int code = move(h, to, from, what, each, user);
+  int code = move(h, to, from, what, w);
   pthread_mutex_lock(&h->lock);
   h->ended = true;
   pthread_cond_signal(&h->more);

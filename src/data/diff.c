@@ -461,9 +461,9 @@ int data_diff(diff_result *d, repo *r, const char *old_revision, const char *new
     if (code == 0)
       code = new_revision ? stages_load_revision(&new_set, r, new_hex) : stages_load(&new_set, r);
     if (code == 0)
-      code = targets_collect_known(&before, r, &old_set, names, n, absent);
+      code = targets_collect_known(&before, r, &old_set, names, n, false, false, absent);
     if (code == 0)
-      code = targets_collect_known(&now, r, &new_set, names, n, absent + n);
+      code = targets_collect_known(&now, r, &new_set, names, n, false, false, absent + n);
     for (int i = 0; i < n && code == 0; i++)
       if (absent[i] && absent[n + i])
         code = error_set(OPIS_ENOTFOUND, "%s: tracked in neither of the two versions", names[i]);

@@ -1,5 +1,6 @@
 /* opis data get: a copy of data, or of what git has, from another repository. */
 #include "data/objects.h"
+#include "data/progress.h"
 #include "data/source.h"
 #include "data/transfer.h"
 
@@ -20,10 +21,10 @@ typedef struct getting {
   const tree *t;
   const tree_entry *root;
   const char *path, *to; /* to: a temporary name beside the place */
-  atomic_ullong done;
+  progress done;
 } getting;
 
-static int copy_one(const getting *g, const tree_entry *e, const char *to)
+static int copy_one(getting *g, const tree_entry *e, const char *to)
 {
   int from = -1, code;
   char *bytes = NULL;
@@ -44,7 +45,7 @@ static int copy_one(const getting *g, const tree_entry *e, const char *to)
   if (fd < 0)
     code = error_set_errno("%s", to);
   else {
-    code = from >= 0 ? copy_file(fd, from, true, to) : file_write_all(fd, bytes, n, to);
+    code = from >= 0 ? copy_file(fd, from, true, to, &(watch){progress_bytes, &g->done}) : file_write_all(fd, bytes, n, to);
     if (close(fd) != 0 && code == 0)
       code = error_set_errno("%s", to);
   }
@@ -66,7 +67,7 @@ static int copy_entry(void *user, size_t i)
     return error_nomem();
   int code = copy_one(g, e, to);
   free(to);
-  repo_progress(g->s->repo, "copying", atomic_fetch_add(&g->done, 1) + 1, g->t->n, false);
+  progress_add(&g->done, 1, 0);
   return code;
 }
 
@@ -85,6 +86,7 @@ static int copy_all(getting *g, int jobs)
       if (code == 0)
         free(to);
     }
+  g->done.of_files = g->t->n;
   return code < 0 ? code : transfer_parallel(g->s->repo, g->t->n, jobs ? jobs : 8, copy_entry, g);
 }
 
@@ -186,7 +188,7 @@ int data_get(char **written, const char *url, const char *typed, const get_optio
   if (code == 0)
     code = source_bring(s, &t, &root, true, o->jobs);
   if (code == 0) {
-    getting g = {.s = s, .t = &t, .root = &root, .path = path, .to = temporary};
+    getting g = {.s = s, .t = &t, .root = &root, .path = path, .to = temporary, .done = {.r = s->repo, .what = "Copying"}};
     clear(temporary);
     code = copy_all(&g, o->jobs);
     if (code == 0)

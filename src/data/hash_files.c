@@ -1,5 +1,6 @@
 /* Reading files of the work tree: their hashes, and their way into the store, on all cores. Small files are read a batch at a time and hashed together (md5_many); large ones one by one. */
 #include "data/index.h"
+#include "data/progress.h"
 #include "data/scan.h"
 
 #include "util/error.h"
@@ -24,10 +25,9 @@ typedef struct job {
   const char *rel;
   bool legacy;
   odb *store;
-  uint64_t total;
   pthread_mutex_t lock;
   size_t next; /* the first entry that nobody has taken; guarded by lock */
-  atomic_ullong done;
+  progress done;
   atomic_int code; /* of the first failure */
   char message[1024];
 } job;
@@ -94,22 +94,15 @@ static int store_small(job *j, int fd, tree_entry *e, const uint8_t *bytes, size
   return odb_write(j->store, &o, bytes, n);
 }
 
-static int not_cancelled(void *user, size_t n)
-{
-  const job *j = user;
-  (void)n;
-  return repo_check_cancelled(j->r);
-}
-
 /* A file by itself: cloned where the file system can and then hashed (the clone cannot change any more), else hashed while it is copied. */
-static int store_alone(job *j, int fd, tree_entry *e, const char *path)
+static int store_alone(job *j, int fd, tree_entry *e, const char *path, const watch *w)
 {
   odb_temporary t;
   oid o = {.dir = false};
   bool linked;
   int code = 0;
   if (j->store->types[0] == LINK_HARD || j->store->types[0] == LINK_SYMBOLIC || j->legacy) {
-    code = j->legacy ? md5_fd_dos2unix(e->md5, NULL, fd, path) : md5_fd(e->md5, NULL, fd, path);
+    code = md5_fd_either(e->md5, j->legacy, fd, path, w);
     memcpy(o.md5, e->md5, MD5_SIZE);
     if (code < 0 || odb_has(j->store, &o))
       return code;
@@ -123,11 +116,11 @@ static int store_alone(job *j, int fd, tree_entry *e, const char *path)
   if (code < 0)
     return code;
   if (j->legacy)
-    code = copy_file(t.fd, fd, true, path);
+    code = copy_file(t.fd, fd, true, path, NULL);
   else if (j->store->types[0] == LINK_REFLINK && clone_file(t.fd, fd))
-    code = md5_fd(e->md5, NULL, t.fd, path);
+    code = md5_fd(e->md5, NULL, t.fd, path, w);
   else
-    code = copy_hashed(e->md5, t.fd, fd, path, not_cancelled, j);
+    code = copy_hashed(e->md5, t.fd, fd, path, w);
   memcpy(o.md5, e->md5, MD5_SIZE);
   if (code < 0 || odb_has(j->store, &o)) {
     odb_drop(&t, j->store);
@@ -162,13 +155,14 @@ static int changes_all_the_time(const tree_entry *e, const job *j)
 /* A large file, or one of DVC 2. */
 static int hash_alone(job *j, tree_entry *e)
 {
+  const watch w = {progress_bytes, &j->done};
   const char *path = j->name ? j->name : e->path;
   for (int i = 0; i < TRIES; i++) {
     struct stat before, after;
     int fd, code = open_file(j, e, &fd, &before);
     if (code < 0)
       return code;
-    code = j->store ? store_alone(j, fd, e, path) : j->legacy ? md5_fd_dos2unix(e->md5, NULL, fd, path) : md5_fd(e->md5, NULL, fd, path);
+    code = j->store ? store_alone(j, fd, e, path, &w) : md5_fd_either(e->md5, j->legacy, fd, path, &w);
     if (code == 0 && fstat(fd, &after) != 0)
       code = error_set_errno("%s", path);
     close(fd);
@@ -230,19 +224,25 @@ static int read_file(job *j, batch *b, tree_entry *e, bool *alone)
   return changes_all_the_time(e, j);
 }
 
-static int hash_batch(job *j, batch *b, size_t begin, size_t end)
+/* *untold: the bytes of which the progress does not know yet. */
+static int hash_batch(job *j, batch *b, size_t begin, size_t end, uint64_t *untold)
 {
   int code = 0;
+  *untold = 0;
   b->n = b->used = 0;
   for (size_t i = begin; i < end && code == 0; i++) {
     tree_entry *e = &j->t->entries[i];
     bool alone = j->legacy || e->size >= SMALL;
-    if (is_known(j, e))
+    if (is_known(j, e)) {
+      *untold += e->size;
       continue;
+    }
     if (!alone)
       code = read_file(j, b, e, &alone);
     if (code == 0 && alone)
       code = hash_alone(j, e);
+    else
+      *untold += e->size;
   }
   if (code == 0)
     md5_many(b->md5, b->pieces, b->n);
@@ -260,16 +260,16 @@ static int hash_batch(job *j, batch *b, size_t begin, size_t end)
 }
 
 /* The next entries that nobody has taken: a large file alone, or as many small ones as a batch has room for. */
-static bool take(job *j, size_t *begin, size_t *end, uint64_t *bytes)
+static bool take(job *j, size_t *begin, size_t *end)
 {
   pthread_mutex_lock(&j->lock);
   *begin = *end = j->next;
-  *bytes = 0;
+  uint64_t bytes = 0;
   while (*end < j->t->n && *end - *begin < BATCH) {
     uint64_t size = j->t->entries[*end].size;
-    if (*end > *begin && (size >= SMALL || size > BATCH_BYTES - *bytes))
+    if (*end > *begin && (size >= SMALL || size > BATCH_BYTES - bytes))
       break;
-    *bytes += size;
+    bytes += size;
     ++*end;
     if (size >= SMALL)
       break;
@@ -284,20 +284,19 @@ static void hash_some(void *user, size_t first, size_t last, int thread)
   job *j = user;
   batch *b = malloc(sizeof *b);
   size_t begin, end;
-  uint64_t bytes;
+  uint64_t untold;
   (void)first;
   (void)last;
   (void)thread;
   if (!b)
     fail(j, error_nomem());
-  while (b && atomic_load_explicit(&j->code, memory_order_relaxed) == 0 && take(j, &begin, &end, &bytes)) {
-    int code = hash_batch(j, b, begin, end);
+  while (b && atomic_load_explicit(&j->code, memory_order_relaxed) == 0 && take(j, &begin, &end)) {
+    int code = hash_batch(j, b, begin, end, &untold);
     if (code == 0)
       code = repo_check_cancelled(j->r);
     if (code < 0)
       fail(j, code);
-    unsigned long long done = atomic_fetch_add(&j->done, bytes) + bytes;
-    repo_progress(j->r, j->store ? "Adding" : "Hashing", done, j->total, true);
+    progress_add(&j->done, end - begin, untold);
   }
   free(b);
 }
@@ -333,7 +332,7 @@ static int hash(tree *t, repo *r, const char *rel, const char *index, bool legac
   code = open_place(&j, rel);
   if (code < 0)
     return code;
-  j.total = tree_bytes(t);
+  j.done = (progress){.r = r, .what = store ? "Adding" : "Hashing", .of_files = t->n, .of_bytes = tree_bytes(t)};
   size_t threads = (size_t)pool_threads(r->pool);
   pool_for(r->pool, t->n < threads ? t->n : threads, 1, hash_some, &j); /* one file wakes nobody: of thousands of targets, each is hashed by itself */
   close(j.folder);

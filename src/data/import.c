@@ -2,6 +2,7 @@
 #include "data/git.h"
 #include "data/gitignore.h"
 #include "data/objects.h"
+#include "data/progress.h"
 #include "data/source.h"
 #include "data/stage_md5.h"
 #include "data/transfer.h"
@@ -23,11 +24,11 @@ typedef struct taking {
   source *s;
   tree files;
   size_t skip; /* bytes of the path in the source before that */
-  atomic_ullong done;
+  progress done;
 } taking;
 
 /* What the source has as a file, or as an object of DVC 2, becomes an object of ours. */
-static int store(repo *r, source *s, tree_entry *e, const char *path)
+static int store(repo *r, source *s, tree_entry *e, const char *path, const watch *w)
 {
   int from = -1;
   char *bytes = NULL;
@@ -42,11 +43,11 @@ static int store(repo *r, source *s, tree_entry *e, const char *path)
   if (code == 0)
     code = odb_new(&t, &r->db, NULL);
   if (code == 0) {
-    code = from >= 0 ? copy_file(t.fd, from, true, path) : file_write_all(t.fd, bytes, n, path);
+    code = from >= 0 ? copy_file(t.fd, from, true, path, NULL) : file_write_all(t.fd, bytes, n, path);
     if (code == 0 && lseek(t.fd, 0, SEEK_SET) != 0)
       code = error_set_errno("%s", path);
     if (code == 0)
-      code = md5_fd(id.md5, &e->size, t.fd, path);
+      code = md5_fd(id.md5, &e->size, t.fd, path, w);
     if (code == 0)
       code = odb_keep(&t, &r->db, &id);
     else
@@ -66,7 +67,7 @@ static int take_one(void *user, size_t i)
   const char *path = e->path - t->skip;
   int code = 0;
   if (e->flags & (VIEW_FILE_HERE | VIEW_LEGACY))
-    code = store(t->r, t->s, e, path);
+    code = store(t->r, t->s, e, path, &(watch){progress_bytes, &t->done});
   else if (e->flags & TREE_HASHED) {
     oid id = {.dir = false};
     memcpy(id.md5, e->md5, MD5_SIZE);
@@ -74,7 +75,7 @@ static int take_one(void *user, size_t i)
   } else
     code = error_set(OPIS_ENOTFOUND, "%s: the source says nothing of its content yet", path);
   e->flags = TREE_HASHED;
-  repo_progress(t->r, "importing", atomic_fetch_add(&t->done, 1) + 1, t->files.n, false);
+  progress_add(&t->done, 1, 0);
   return code;
 }
 
@@ -113,6 +114,7 @@ int source_take(taken *what, repo *r, source *s, const char *path, int jobs)
       files->entries[n++].path += t.skip;
     }
   files->n = n;
+  t.done = (progress){.r = r, .what = "Importing", .of_files = n};
   if (code == 0)
     code = transfer_parallel(r, n, jobs ? jobs : 8, take_one, &t);
   if (code == 0 && folder)

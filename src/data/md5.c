@@ -107,17 +107,21 @@ static ssize_t read_full(int fd, uint8_t *buffer, size_t n)
 
 enum { CHUNK = 1 << 20, BUFFER = 128 * 1024, TEXT_SAMPLE = 512 };
 
-int md5_fd(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what)
+int md5_fd(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what, const watch *w)
 {
   md5_state m;
   uint8_t *buffer = malloc(BUFFER);
   if (!buffer)
     return error_nomem();
   md5_start(&m);
-  ssize_t n;
-  while ((n = read_full(fd, buffer, BUFFER)) > 0)
+  ssize_t n = 0;
+  int code = 0;
+  while (code == 0 && (n = read_full(fd, buffer, BUFFER)) > 0) {
     md5_add(&m, buffer, (size_t)n);
-  int code = n < 0 ? error_set_errno("%s", what) : 0;
+    code = watch_tell(w, (uint64_t)n);
+  }
+  if (code == 0 && n < 0)
+    code = error_set_errno("%s", what);
   free(buffer);
   if (size)
     *size = m.bytes;
@@ -148,7 +152,7 @@ static size_t unix_lines(uint8_t *p, size_t n)
   return k;
 }
 
-int md5_fd_dos2unix(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what)
+int md5_fd_dos2unix(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what, const watch *w)
 {
   md5_state m;
   uint64_t total = 0;
@@ -156,20 +160,28 @@ int md5_fd_dos2unix(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char
   if (!buffer)
     return error_nomem();
   md5_start(&m);
-  ssize_t n;
-  while ((n = read_full(fd, buffer, CHUNK)) > 0) {
+  ssize_t n = 0;
+  int code = 0;
+  while (code == 0 && (n = read_full(fd, buffer, CHUNK)) > 0) {
     size_t k = (size_t)n;
     total += k;
     if (looks_like_text(buffer, k))
       k = unix_lines(buffer, k);
     md5_add(&m, buffer, k);
+    code = watch_tell(w, (uint64_t)n);
   }
-  int code = n < 0 ? error_set_errno("%s", what) : 0;
+  if (code == 0 && n < 0)
+    code = error_set_errno("%s", what);
   free(buffer);
   if (size)
     *size = total;
   md5_end(&m, digest);
   return code;
+}
+
+int md5_fd_either(uint8_t digest[MD5_SIZE], bool dos2unix, int fd, const char *what, const watch *w)
+{
+  return dos2unix ? md5_fd_dos2unix(digest, NULL, fd, what, w) : md5_fd(digest, NULL, fd, what, w);
 }
 
 void md5_to_hex(char hex[MD5_HEX], const uint8_t digest[MD5_SIZE])

@@ -2,6 +2,8 @@
 #ifndef DATA_MD5_H
 #define DATA_MD5_H
 
+#include "data/watch.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,9 +29,11 @@ typedef struct md5_piece {
 void md5_many(uint8_t (*digest)[MD5_SIZE], const md5_piece *pieces, size_t n);
 
 /* The rest of an open file, and how many bytes it had (size may be NULL). `what` names it in errors. */
-int md5_fd(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what);
+int md5_fd(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what, const watch *w);
 /* The hash of DVC 2 ("md5-dos2unix"): chunks of 1 MiB that look like text are hashed with their line ends made \n. */
-int md5_fd_dos2unix(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what);
+int md5_fd_dos2unix(uint8_t digest[MD5_SIZE], uint64_t *size, int fd, const char *what, const watch *w);
+/* The one or the other. */
+int md5_fd_either(uint8_t digest[MD5_SIZE], bool dos2unix, int fd, const char *what, const watch *w);
 
 void md5_to_hex(char hex[MD5_HEX], const uint8_t digest[MD5_SIZE]);
 bool md5_from_hex(uint8_t digest[MD5_SIZE], const char *hex, size_t n); /* false unless exactly 32 hexadecimal digits, lower case */

@@ -8,11 +8,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -155,7 +153,7 @@ static int hash_object(odb *db, const char *key, bool dir, uint8_t md5[MD5_SIZE]
   int fd = openat(db->fd, key, O_RDONLY | O_CLOEXEC);
   if (fd < 0)
     return error_set_errno("%s/%s", db->path, key);
-  int code = db->legacy && !dir ? md5_fd_dos2unix(md5, NULL, fd, key) : md5_fd(md5, NULL, fd, key);
+  int code = md5_fd_either(md5, db->legacy && !dir, fd, key, NULL);
   close(fd);
   return code;
 }
@@ -319,7 +317,7 @@ static int give_name(odb_temporary *t, odb *db)
   int code = lseek(t->fd, 0, SEEK_SET) == 0 ? odb_new_named(&named, db) : error_set_errno("%s", db->path);
   if (code < 0)
     return code;
-  code = copy_file(named.fd, t->fd, true, db->path);
+  code = copy_file(named.fd, t->fd, true, db->path, NULL);
   if (code < 0) {
     odb_drop(&named, db);
     return code;
@@ -469,31 +467,4 @@ int odb_remove(odb *db, const oid *o)
   if (db->fd < 0 || unlinkat(db->fd, key, 0) == 0 || errno == ENOENT)
     return 0;
   return error_set_errno("%s/%s", db->path, key);
-}
-
-bool clone_file(int to, int from)
-{
-  return ioctl(to, FICLONE, from) == 0;
-}
-
-int copy_file(int to, int from, bool reflink, const char *what)
-{
-  char buffer[64 * 1024];
-  if (reflink && clone_file(to, from))
-    return 0;
-  for (bool kernel = false, first = true;; first = false) { /* small files by hand, which is quicker than the kernel's way through a pipe */
-    ssize_t n = kernel ? copy_file_range(from, NULL, to, NULL, 1 << 30, 0) : read(from, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0 && kernel) { /* another file system, or one that says that there is nothing: the rest by hand */
-      kernel = false;
-      continue;
-    }
-    if (n < 0)
-      return error_set_errno("%s", what);
-    int code = kernel ? 0 : file_write_all(to, buffer, (size_t)n, what);
-    if (code < 0 || n == 0 || (first && (size_t)n < sizeof buffer))
-      return code;
-    kernel |= first;
-  }
 }

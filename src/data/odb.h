@@ -83,8 +83,8 @@ int odb_remove(odb *db, const oid *o);
 /* Makes an empty file a clone of another one, where the file system can; nothing is done when it is false. */
 bool clone_file(int to, int from);
 /* Copies bytes from one open file to another, by reflink where reflink is true and the file system can, else by the kernel. */
-int copy_file(int to, int from, bool reflink, const char *what);
-/* Copies and hashes what is copied, at once (copy.c). each: told of every piece, from this thread; not 0 ends it. */
-int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, int (*each)(void *user, size_t n), void *user);
+int copy_file(int to, int from, bool reflink, const char *what, const watch *w);
+/* Copies and hashes what is copied, at once (copy.c). */
+int copy_hashed(uint8_t digest[MD5_SIZE], int to, int from, const char *what, const watch *w);
 
 #endif

@@ -3,6 +3,7 @@
 #define DATA_PLACE_H
 
 #include "data/objects.h"
+#include "data/progress.h"
 #include "data/temporary.h"
 
 #include <stdatomic.h>
@@ -21,7 +22,7 @@ typedef struct placing {
   char tag[TEMPORARY_TAG];
   mode_t mode; /* of copies */
   bool relink;
-  atomic_ullong done;
+  progress done;
   atomic_int code;
   atomic_int type; /* index into db->types: the first one that works here */
   char message[1024];

@@ -71,27 +71,32 @@ static void fail(placing *p, int code)
     snprintf(p->message, sizeof p->message, "%s", opis_error_message());
 }
 
-static int copy_small(int to, int from, char *buffer, const char *what)
+static int copy_small(int to, int from, char *buffer, const char *what, const watch *w)
 {
   ssize_t n = read(from, buffer, BUFFER);
   if (n < 0)
     return error_set_errno("%s", what);
   int code = file_write_all(to, buffer, (size_t)n, what);
-  return code < 0 || n < BUFFER ? code : copy_file(to, from, false, what);
+  if (code == 0)
+    code = watch_tell(w, (uint64_t)n);
+  return code < 0 || n < BUFFER ? code : copy_file(to, from, false, what, w);
 }
 
 /* A copy (or clone) under the temporary name; what it is goes into the entry, for the index. */
 static int make_copy(placing *p, tree_entry *e, int object, const char *temporary, bool reflink, char *buffer, bool *done)
 {
   struct stat st;
+  const watch w = {progress_bytes, &p->done};
   int code = 0, to = openat(p->temporary, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   *done = false;
   if (to < 0)
     return error_set_errno("%s", p->rel);
-  if (reflink)
-    *done = copy_file(to, object, true, p->rel) == 0; /* falls back on the kernel's own copying, which is as good as ours */
-  else {
-    code = copy_small(to, object, buffer, p->rel);
+  if (reflink) { /* falls back on the kernel's own copying, which is as good as ours */
+    int made = copy_file(to, object, true, p->rel, &w);
+    *done = made == 0;
+    code = made == OPIS_ECANCELLED ? made : 0;
+  } else {
+    code = copy_small(to, object, buffer, p->rel, &w);
     *done = code == 0;
   }
   if (code == 0 && fchmod(to, p->mode | (e->flags & TREE_EXECUTABLE ? 0100 : 0)) != 0)
@@ -161,7 +166,7 @@ static int move_across(placing *p, const char *temporary, const char *path)
   unlinkat(p->folder, beside, 0);
   int to = openat(p->folder, beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), code = to < 0 ? error_set_errno("%s", path) : 0;
   if (code == 0)
-    code = copy_file(to, from, false, path);
+    code = copy_file(to, from, false, path, NULL);
   if (code == 0 && (fstat(from, &st) != 0 || fchmod(to, st.st_mode & 07777) != 0))
     code = error_set_errno("%s", path);
   if (code == 0 && renameat(p->folder, beside, p->folder, path) != 0)
@@ -239,9 +244,7 @@ static void place_some(void *user, size_t begin, size_t end, int thread)
       code = place_one(p, p->todo[k], buffer);
     if (code < 0)
       fail(p, code);
-    unsigned long long done = atomic_fetch_add(&p->done, 1) + 1;
-    if (k % 32 == 0)
-      repo_progress(p->r, "Checking out", done, p->n, false);
+    progress_add(&p->done, 1, 0);
   }
   free(buffer);
 }
@@ -283,6 +286,7 @@ static int make_parents(placing *p)
 int placing_run(placing *p, bool folders)
 {
   int code = folders ? make_parents(p) : 0;
+  p->done = (progress){.r = p->r, .what = "Checking out", .of_files = p->n};
   if (code == 0)
     pool_for(p->r->pool, p->n, 8, place_some, p);
   return code == 0 && p->code < 0 ? error_set(p->code, "%s", p->message) : code;

@@ -23,9 +23,7 @@ typedef struct remote_io {
 /* One object of a bulk request. */
 typedef struct remote_item {
   const char *key;
-  const char *path; /* the file here: read by put_many, created (or truncated) by get_many */
-  uint64_t size;    /* put: bytes to send; get: expected bytes, 0 when not known */
-  int result;       /* set by the transport: 0 or an OPIS_E… */
+  int result; /* set by the transport: 0 or an OPIS_E… */
 } remote_item;
 
 /* Called for every object found; not 0 stops the listing, which then returns that number. size is UINT64_MAX where the listing does not tell it. */
@@ -62,10 +60,8 @@ typedef struct remote_ops {
   /* Takes an object away; one that is not there is no error. */
   int (*remove)(remote *r, const char *key);
 
-  /* The same for many at once, for transports that are quicker so (rclone); NULL: one at a time from many threads. Return 0 when the request as such was done; what became of each item is in
-   * its result. Never called twice at once. */
-  int (*get_many)(remote *r, remote_item *items, size_t n, const remote_io *io);
-  int (*put_many)(remote *r, remote_item *items, size_t n, const remote_io *io);
+  /* The same for many at once, where that is quicker; NULL: one at a time from many threads. Returns 0 when the request as such was done; what became of each item is in its result. Never called
+   * twice at once. */
   int (*remove_many)(remote *r, remote_item *items, size_t n);
 } remote_ops;
 

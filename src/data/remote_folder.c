@@ -2,6 +2,7 @@
 #include "data/odb.h"
 #include "data/remote.h"
 #include "data/temporary.h"
+#include "data/watch.h"
 
 #include "util/error.h"
 #include "util/file.h"
@@ -164,15 +165,21 @@ static int folder_open(remote *r, const char *key, int *fd)
   return *fd < 0 ? failed(f, key) : 0;
 }
 
+/* A watch's function, of a remote_io. */
+static int told(void *user, uint64_t n)
+{
+  const remote_io *io = user;
+  if (io->moved)
+    io->moved(io->user, n);
+  return io->cancelled && io->cancelled(io->user) ? error_set(OPIS_ECANCELLED, "stopped; the same command goes on from here") : 0;
+}
+
 static int folder_get(remote *r, const char *key, int fd, const remote_io *io)
 {
-  struct stat st;
   int from, code = folder_open(r, key, &from);
   if (code < 0)
     return code;
-  code = copy_file(fd, from, true, key);
-  if (code == 0 && io && io->moved && fstat(from, &st) == 0)
-    io->moved(io->user, (uint64_t)st.st_size);
+  code = copy_file(fd, from, true, key, io ? &(watch){told, (void *)(uintptr_t)io} : NULL);
   close(from);
   return code;
 }
@@ -211,16 +218,18 @@ static int prepare(folder_remote *f)
 }
 
 /* Objects have mode 0444 as DVC leaves them; a file system without modes is fine, too. */
-static int fill(folder_remote *f, int to, int from, const char *key)
+static int fill(folder_remote *f, int to, int from, const char *key, uint64_t size, const remote_io *io)
 {
+  const watch w = {told, (void *)(uintptr_t)io};
   struct stat st;
   bool clones = !atomic_load_explicit(&f->no_clones, memory_order_relaxed);
-  if (clones && clone_file(to, from))
-    clones = false;
-  else {
+  if (clones && clone_file(to, from)) {
+    if (io)
+      told(w.user, size);
+  } else {
     if (clones)
       atomic_store_explicit(&f->no_clones, true, memory_order_relaxed);
-    int code = copy_file(to, from, false, key);
+    int code = copy_file(to, from, false, key, io ? &w : NULL);
     if (code < 0)
       return code;
   }
@@ -232,7 +241,7 @@ static int fill(folder_remote *f, int to, int from, const char *key)
 }
 
 /* A file that has no name until it is whole. *done is false where that does not work. */
-static int put_nameless(folder_remote *f, const char *key, int from, bool *done)
+static int put_nameless(folder_remote *f, const char *key, int from, uint64_t size, const remote_io *io, bool *done)
 {
   const char *slash = strrchr(key, '/');
   char *folder = strndup(key, slash ? (size_t)(slash - key) : 0);
@@ -248,7 +257,7 @@ static int put_nameless(folder_remote *f, const char *key, int from, bool *done)
       atomic_store(&f->named, true);
     return code;
   }
-  code = fill(f, to, from, key);
+  code = fill(f, to, from, key, size, io);
   if (code == 0)
     *done = temporary_link(to, f->fd, key);
   if (close(to) != 0 && code == 0 && *done) { /* quotas, and disks behind a network */
@@ -258,7 +267,7 @@ static int put_nameless(folder_remote *f, const char *key, int from, bool *done)
   return code;
 }
 
-static int put_named(folder_remote *f, const char *key, int from)
+static int put_named(folder_remote *f, const char *key, int from, uint64_t size, const remote_io *io)
 {
   char name[TEMPORARY_NAME + sizeof TEMPORARY] = TEMPORARY "/";
   int code = 0;
@@ -268,7 +277,7 @@ static int put_named(folder_remote *f, const char *key, int from)
     to = openat(f->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (to < 0)
     return code < 0 ? code : failed(f, name);
-  code = fill(f, to, from, key);
+  code = fill(f, to, from, key, size, io);
   if (close(to) != 0 && code == 0)
     code = failed(f, name);
   if (code == 0 && renameat(f->fd, name, f->fd, key) != 0) {
@@ -287,11 +296,9 @@ static int folder_put(remote *r, const char *key, int fd, uint64_t size, const r
   bool done = false;
   int code = prepare(f);
   if (code == 0 && !atomic_load_explicit(&f->named, memory_order_relaxed))
-    code = put_nameless(f, key, fd, &done);
+    code = put_nameless(f, key, fd, size, io, &done);
   if (code == 0 && !done)
-    code = lseek(fd, 0, SEEK_SET) == 0 ? put_named(f, key, fd) : failed(f, key);
-  if (code == 0 && io && io->moved)
-    io->moved(io->user, size);
+    code = lseek(fd, 0, SEEK_SET) == 0 ? put_named(f, key, fd, size, io) : failed(f, key);
   return code;
 }
 

@@ -4,6 +4,7 @@
 #include "data/rclone.h"
 #include "data/remote_web.h"
 
+#include "util/clock.h"
 #include "util/error.h"
 
 #include <fcntl.h>
@@ -243,20 +244,58 @@ static void sweep(rclone_remote *c)
   free(where);
 }
 
+/* What rclone has sent of a large file so far: it is asked now and then while its answer is waited for. */
+typedef struct sending {
+  rclone_remote *c;
+  const remote_io *io;
+  char group[32]; /* rclone counts by it */
+  uint64_t size, told;
+  double asked;
+} sending;
+
+static void tell(sending *s, uint64_t whole)
+{
+  whole = whole < s->size ? whole : s->size;
+  if (s->io && s->io->moved && whole > s->told)
+    s->io->moved(s->io->user, whole - s->told);
+  s->told = whole > s->told ? whole : s->told;
+}
+
+static int look_at(void *user)
+{
+  enum { LARGE = 4 << 20 };
+  sending *s = user;
+  double now = clock_seconds();
+  if (s->size >= LARGE && s->io && s->io->moved && now - s->asked >= 0.5) {
+    json_t *answer = NULL;
+    char body[64];
+    snprintf(body, sizeof body, "{\"group\":\"%s\"}", s->group);
+    s->asked = now;
+    if (call_once(s->c, &answer, "core/stats", body, s->c->base.url, NULL) == 0)
+      tell(s, (uint64_t)json_integer_value(json_object_get(answer, "bytes")));
+    json_decref(answer);
+  }
+  return s->io && s->io->cancelled ? s->io->cancelled(s->io->user) : 0;
+}
+
 static int rclone_put(remote *r, const char *key, int fd, uint64_t size, const remote_io *io)
 {
   rclone_remote *c = (rclone_remote *)r;
   char path[4096], temporary[64];
+  sending s = {.c = c, .io = io, .size = size, .asked = clock_seconds()};
   int code = ready(c);
   if (code == 0)
     code = path_of(path, fd, key);
   if (code < 0)
     return code;
-  snprintf(temporary, sizeof temporary, ".opis/%llx-%u", c->tag, atomic_fetch_add(&c->next, 1));
+  unsigned n = atomic_fetch_add(&c->next, 1);
+  snprintf(temporary, sizeof temporary, ".opis/%llx-%u", c->tag, n);
+  snprintf(s.group, sizeof s.group, "opis/%u", n);
   const char *to = c->rename ? temporary : key;
   if (c->rename)
     sweep(c);
-  code = call(c, NULL, "operations/copyfile", json_pack("{s:s, s:s, s:s, s:s}", "srcFs", "/", "srcRemote", path + 1, "dstFs", c->setup.fs, "dstRemote", to), key, io);
+  code = call(c, NULL, "operations/copyfile", json_pack("{s:s, s:s, s:s, s:s, s:s}", "srcFs", "/", "srcRemote", path + 1, "dstFs", c->setup.fs, "dstRemote", to, "_group", s.group),
+    key, &(remote_io){NULL, look_at, &s});
   if (code == OPIS_ENOTFOUND) /* of a folder there, not of what is sent */
     code = error_set(OPIS_EIO, "%s", opis_error_message());
   if (code == 0 && c->rename) {
@@ -273,8 +312,8 @@ static int rclone_put(remote *r, const char *key, int fd, uint64_t size, const r
         code = error_set(code == OPIS_ENOTFOUND ? OPIS_EIO : code, "%s", message);
     }
   }
-  if (code == 0 && io && io->moved)
-    io->moved(io->user, size);
+  if (code == 0)
+    tell(&s, size);
   return code;
 }
 

@@ -228,10 +228,10 @@ int repo_check_cancelled(const repo *r)
   return repo_cancelled(r) ? error_set(OPIS_ECANCELLED, "stopped; what was done is whole, and the same command goes on from here") : 0;
 }
 
-void repo_progress(const repo *r, const char *what, uint64_t done, uint64_t total, bool bytes)
+void repo_progress(const repo *r, const repo_advance *a)
 {
   if (r->hooks.progress)
-    r->hooks.progress(r->hooks.user, what, done, total, bytes);
+    r->hooks.progress(r->hooks.user, a);
 }
 
 void repo_warn(const repo *r, const char *format, ...)

@@ -12,10 +12,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* How far long work is. */
+typedef struct repo_advance {
+  const char *what;                          /* "Adding"; lives as long as the program */
+  uint64_t files, of_files, bytes, of_bytes; /* of_…: all of them, 0 when not known */
+} repo_advance;
+
 /* What long work tells and asks. All may be NULL. progress may come from several threads at once. */
 typedef struct repo_hooks {
-  void (*progress)(void *user, const char *what, uint64_t done, uint64_t total, bool bytes); /* total 0: not known */
-  void (*warn)(void *user, const char *message);                                             /* something the user should read, no failure */
+  void (*progress)(void *user, const repo_advance *a);
+  void (*warn)(void *user, const char *message); /* something the user should read, no failure */
   int (*cancelled)(void *user);
   void *user;
   bool wait_for_lock; /* however long, instead of 3 seconds */
@@ -54,8 +60,8 @@ void repo_close(repo *r);
 int repo_init(const char *folder, bool no_scm, bool subdir, bool force);
 
 bool repo_cancelled(const repo *r);
-int repo_check_cancelled(const repo *r); /* 0, or OPIS_ECANCELLED with a message */
-void repo_progress(const repo *r, const char *what, uint64_t done, uint64_t total, bool bytes);
+int repo_check_cancelled(const repo *r);                  /* 0, or OPIS_ECANCELLED with a message */
+void repo_progress(const repo *r, const repo_advance *a); /* of many files: progress.h */
 void repo_warn(const repo *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A path as the user typed it -> relative to the root, without "." and ".." (malloc'ed; "" is the root itself). OPIS_EINVALID when it leads out of the repository. Links in it are not followed. */

@@ -293,7 +293,7 @@ static int tell(walk *w)
 {
   if (++w->seen % 4096 != 0)
     return 0;
-  repo_progress(w->r, "Looking at files", w->seen, 0, false);
+  repo_progress(w->r, &(repo_advance){.what = "Looking at files", .files = w->seen});
   return repo_check_cancelled(w->r);
 }
 

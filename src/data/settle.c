@@ -204,7 +204,7 @@ int settle_recover(odb *db, pool *p, size_t *damaged)
   suspects s = {.db = db, .since = n.since};
   int code = odb_list(db, suspect, &s);
   if (code == 0)
-    code = objects_check(s.items, s.n, p, NULL, NULL);
+    code = objects_check(s.items, s.n, p, NULL);
   for (size_t i = 0; i < s.n && code == 0; i++)
     if (s.items[i].damaged) {
       code = odb_remove(db, &s.items[i].oid);

@@ -102,8 +102,8 @@ typedef struct targets {
   size_t n;
 } targets;
 int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps);
-int targets_collect_known(
-  targets *t, repo *r, const stages *set, char *const *names, int n, bool *absent); /* absent[i] becomes true of a name that is nothing here, which is no error */
+/* The same of names that may be nothing here: absent[i] becomes true of those. NULL: they are an error, OPIS_ENOTFOUND. */
+int targets_collect_known(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps, bool *absent);
 void targets_free(targets *t);
 
 #endif

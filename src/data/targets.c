@@ -259,14 +259,14 @@ static int collect(targets *t, naming *all, char *const *names, int n, bool *abs
   return code;
 }
 
-int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps)
+int targets_collect_known(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps, bool *absent)
 {
-  return collect(t, &(naming){.set = set, .r = r, .recursive = recursive, .with_deps = with_deps && n > 0}, names, n, NULL);
+  return collect(t, &(naming){.set = set, .r = r, .recursive = recursive, .with_deps = with_deps && n > 0}, names, n, absent);
 }
 
-int targets_collect_known(targets *t, repo *r, const stages *set, char *const *names, int n, bool *absent)
+int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps)
 {
-  return collect(t, &(naming){.set = set, .r = r}, names, n, absent);
+  return targets_collect_known(t, r, set, names, n, recursive, with_deps, NULL);
 }
 
 void targets_free(targets *t)

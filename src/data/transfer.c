@@ -2,6 +2,7 @@
 
 #include "data/bring.h"
 #include "data/objects.h"
+#include "data/progress.h"
 #include "util/cpus.h"
 #include "util/error.h"
 
@@ -14,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_JOBS = 256, LIST_PAGE = 1000 };
+#define PUSHING "Pushing"
+#define FETCHING "Fetching"
+enum { MOST_JOBS = 256, LIST_PAGE = 1000, MEASURED = 1000 };
 
 /* ---- opening ---- */
 
@@ -184,7 +187,7 @@ static int look_there(void *user, size_t k)
     l->where[i] |= THERE;
   size_t done = atomic_fetch_add(&l->done, 1) + 1;
   if (done % 64 == 0)
-    repo_progress(l->r, "Asking the remote", done, l->n, false);
+    repo_progress(l->r, &(repo_advance){.what = "Asking the remote", .files = done, .of_files = l->n});
   return code;
 }
 
@@ -267,8 +270,7 @@ typedef struct moving {
   size_t n, share;
   uint8_t *failed; /* [u->n] for directories: a file of it could not be sent */
   uint8_t *lost;   /* [u->n]: not on the remote; NULL: an error */
-  atomic_ullong done, bytes;
-  const char *what;
+  progress done;
   int code; /* the first failure of a single object; guarded by lock */
   pthread_mutex_t lock;
   char message[1024];
@@ -277,8 +279,7 @@ typedef struct moving {
 static void moved(void *user, uint64_t bytes)
 {
   moving *m = user;
-  unsigned long long all = atomic_fetch_add(&m->bytes, bytes) + bytes;
-  (void)all;
+  progress_add(&m->done, 0, bytes);
 }
 
 static int cancelled(void *user)
@@ -308,13 +309,6 @@ static int note_failure(moving *m, const used_object *o, int code)
   return 0;
 }
 
-static void step(moving *m)
-{
-  unsigned long long done = atomic_fetch_add(&m->done, 1) + 1;
-  if (done % 16 == 0 || m->n < 64)
-    repo_progress(m->r, m->what, done, m->n, false);
-}
-
 static int send_one(void *user, size_t k)
 {
   moving *m = user;
@@ -331,7 +325,7 @@ static int send_one(void *user, size_t k)
   }
   if (code < 0)
     return note_failure(m, o, code);
-  step(m);
+  progress_add(&m->done, 1, 0);
   return 0;
 }
 
@@ -349,7 +343,7 @@ static int bring_into(repo *r, remote *side, const oid *o, bool legacy, const re
   if (code == 0 && lseek(t.fd, 0, SEEK_SET) != 0)
     code = error_set_errno("%s", key);
   if (code == 0)
-    code = legacy && !o->dir ? md5_fd_dos2unix(md5, NULL, t.fd, key) : md5_fd(md5, NULL, t.fd, key);
+    code = md5_fd_either(md5, legacy && !o->dir, t.fd, key, NULL);
   if (code == 0 && memcmp(md5, o->md5, MD5_SIZE) != 0)
     code = transfer_damaged(side, key);
   if (code < 0) {
@@ -362,14 +356,13 @@ static int bring_into(repo *r, remote *side, const oid *o, bool legacy, const re
 static int brought(void *user, const used_object *o, int code, uint64_t size)
 {
   moving *m = user;
-  moved(m, size);
   if (code == OPIS_ENOTFOUND && m->lost) {
     m->lost[o - m->u->items] = 1;
     return 0;
   }
   if (code < 0)
     return note_failure(m, o, code);
-  step(m);
+  progress_add(&m->done, 1, size);
   return 0;
 }
 
@@ -386,7 +379,7 @@ static int bring_share(void *user, size_t k)
 {
   moving *m = user;
   size_t begin = k * m->share, n = m->n - begin < m->share ? m->n - begin : m->share;
-  return bring_files(m->r, m->remote, m->u->items, m->list + begin, n, brought, m);
+  return bring_files(m->r, m->remote, m->u->items, m->list + begin, n, &(watch){progress_bytes, &m->done}, brought, m);
 }
 
 static int bring_shares(moving *m, int jobs)
@@ -406,77 +399,40 @@ static int told_one(void *user, const used_object *o, int code, uint64_t size)
 
 int transfer_bring_one(repo *r, remote *side, const oid *o, bool legacy)
 {
+  moving m = {.r = r, .done = {.r = r, .what = FETCHING, .of_files = 1}};
   if (side->ops->open)
-    return bring_files(r, side, &(used_object){.oid = *o, .legacy = legacy}, &(size_t){0}, 1, told_one, NULL);
-  return bring_into(r, side, o, legacy, &(remote_io){NULL, NULL, NULL});
+    return bring_files(r, side, &(used_object){.oid = *o, .legacy = legacy}, &(size_t){0}, 1, &(watch){progress_bytes, &m.done}, told_one, NULL);
+  return bring_into(r, side, o, legacy, &(remote_io){moved, cancelled, &m});
 }
 
-/* The objects of one kind (files, then directories) as one batch for transports that like batches. */
-static int in_bulk(moving *m, bool send)
+/* How much there is to do: what is sent is here to be looked at, if it is not too many; what is brought may be known by its stage file. */
+static void measure(moving *m, const uint8_t *todo, bool send)
 {
-  remote_item *items = calloc(m->n + 1, sizeof *items);
-  char(*keys)[OID_KEY + 16] = calloc(m->n + 1, sizeof *keys);
-  odb_temporary *temporary = calloc(m->n + 1, sizeof *temporary);
-  remote_io io = {moved, cancelled, m};
-  int code = items && keys && temporary ? 0 : error_nomem();
-  for (size_t k = 0; k < m->n && code == 0; k++) {
-    const used_object *o = &m->u->items[m->list[k]];
-    odb *db = store_of(m, o);
-    char inner[OID_KEY], *path = NULL;
-    uint64_t size = 0;
-    transfer_key(keys[k], &o->oid, o->legacy);
-    odb_key(inner, &o->oid);
-    temporary[k].fd = -1;
-    if (send)
-      code = odb_check(db, &o->oid, &size);
-    else if ((code = odb_new_named(&temporary[k], db)) == 0) {
-      close(temporary[k].fd); /* many files: no descriptor each */
-      temporary[k].fd = -1;
-    }
-    if (code == 0 && asprintf(&path, "%s/%s", db->path, send ? inner : temporary[k].name) < 0)
-      code = error_nomem();
-    items[k] = (remote_item){keys[k], path, size, 0};
+  progress *p = &m->done;
+  bool known = true;
+  for (size_t i = 0; i < m->u->n; i++)
+    p->of_files += todo[i] != 0;
+  for (size_t i = 0; known && i < m->u->n; i++) {
+    const used_object *o = &m->u->items[i];
+    uint64_t size = o->size;
+    if (!todo[i])
+      continue;
+    known = send ? p->of_files <= MEASURED && odb_check(store_of(m, o), &o->oid, &size) == 0 : size > 0;
+    p->of_bytes += size;
   }
-  if (code == 0)
-    code = send ? m->remote->ops->put_many(m->remote, items, m->n, &io) : m->remote->ops->get_many(m->remote, items, m->n, &io);
-  for (size_t k = 0; items && k < m->n; k++) {
-    const used_object *o = &m->u->items[m->list[k]];
-    odb *db = store_of(m, o);
-    int one = code < 0 ? code : items[k].result;
-    if (!send && items[k].path) {
-      uint8_t md5[MD5_SIZE];
-      temporary[k].fd = open(items[k].path, O_RDWR | O_CLOEXEC);
-      if (one == 0)
-        one = temporary[k].fd < 0 ? OPIS_ENOTFOUND : o->legacy && !o->oid.dir ? md5_fd_dos2unix(md5, NULL, temporary[k].fd, keys[k]) : md5_fd(md5, NULL, temporary[k].fd, keys[k]);
-      if (one == 0 && memcmp(md5, o->oid.md5, MD5_SIZE) != 0)
-        one = transfer_damaged(m->remote, keys[k]);
-      if (one == 0)
-        one = odb_keep(&temporary[k], db, &o->oid);
-      else
-        odb_drop(&temporary[k], db);
-    }
-    free((char *)(uintptr_t)items[k].path);
-    if (one == 0)
-      step(m);
-    else if (one == OPIS_ENOTFOUND && m->lost)
-      m->lost[m->list[k]] = 1;
-    else if (code == 0)
-      code = note_failure(m, o, one);
-  }
-  free(items);
-  free(keys);
-  free(temporary);
-  return code;
+  if (!known)
+    p->of_bytes = 0;
 }
 
 /* Files first; then the directory objects whose files all went. */
 static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, int jobs, bool send, uint64_t *done, uint8_t *lost)
 {
-  moving m = {.r = r, .remote = side, .u = u, .lost = lost, .what = send ? "Pushing" : "Fetching", .lock = PTHREAD_MUTEX_INITIALIZER};
+  moving m = {.r = r, .remote = side, .u = u, .lost = lost, .done = {.r = r, .what = send ? PUSHING : FETCHING}, .lock = PTHREAD_MUTEX_INITIALIZER};
   size_t *list = malloc((u->n + 1) * sizeof *list);
   m.failed = calloc(u->n + 1, 1);
   int code = list && m.failed ? 0 : error_nomem();
   jobs = jobs_for(r, side, jobs);
+  measure(&m, todo, send);
   for (int dirs = 0; dirs < 2 && code == 0; dirs++) {
     size_t n = 0;
     bool failed = m.code < 0;
@@ -485,14 +441,12 @@ static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, i
         list[n++] = i;
     m.list = list;
     m.n = n;
-    if (n && (send ? side->ops->put_many : side->ops->get_many))
-      code = in_bulk(&m, send);
-    else if (!send && side->ops->open)
+    if (!send && side->ops->open)
       code = bring_shares(&m, jobs);
     else
       code = transfer_parallel(r, n, jobs, send ? send_one : bring_one, &m);
   }
-  *done = m.done;
+  *done = m.done.files;
   free(list);
   free(m.failed);
   if (code == 0 && m.code < 0)

@@ -135,7 +135,7 @@ int used_add(used *u, repo *r, const output *out, const selection *parts, const 
     return error_nomem();
   }
   if (own)
-    *o = (used_object){.oid = out->oid, .legacy = out->legacy, .remote = name, .name = shown};
+    *o = (used_object){.oid = out->oid, .legacy = out->legacy, .size = out->has_size && !out->oid.dir ? out->size : 0, .remote = name, .name = shown};
   adding a = {.u = u, .only = options->only, .legacy = out->legacy, .names = options->names, .remote = name, .parts = parts, .shown = shown};
   int code = out->oid.dir ? add_files(u, r, out, &a, options) : 0;
   if (!own)
@@ -183,27 +183,15 @@ typedef struct collecting {
   const used_options *options;
 } collecting;
 
+/* In other revisions, a target that is not there is no error. */
 static int collect(collecting *c, const stages *set, bool required)
 {
   targets t;
-  int code = 0;
-  if (c->n == 0 || required)
-    code = targets_collect(&t, c->r, set, c->names, c->n, c->o->recursive, c->o->with_deps);
-  else { /* in other revisions, a target that is not there is no error */
-    t = (targets){0};
-    for (int i = 0; i < c->n && code == 0; i++) {
-      targets one;
-      code = targets_collect(&one, c->r, set, &c->names[i], 1, c->o->recursive, c->o->with_deps);
-      if (code == OPIS_ENOTFOUND) {
-        code = 0;
-        continue;
-      }
-      for (size_t k = 0; code == 0 && k < one.n; k++)
-        code = used_add(c->u, c->r, one.items[k].out, &one.items[k].parts, c->options);
-      targets_free(&one);
-    }
-    return code;
-  }
+  bool *absent = required ? NULL : calloc((size_t)c->n + 1, sizeof *absent);
+  if (!required && !absent)
+    return error_nomem();
+  int code = targets_collect_known(&t, c->r, set, c->names, c->n, c->o->recursive, c->o->with_deps, absent);
+  free(absent);
   for (size_t i = 0; code == 0 && i < t.n; i++)
     code = used_add(c->u, c->r, t.items[i].out, &t.items[i].parts, c->options);
   targets_free(&t);

@@ -8,6 +8,7 @@ typedef struct used_object {
   oid oid;
   bool legacy;
   uint32_t dir;       /* index + 1 of the directory object that names it; 0: named by a stage file */
+  uint64_t size;      /* as a stage file says; 0: not known */
   const char *remote; /* of the output; NULL: the default one */
   char *name;         /* for status -c; NULL when names were not asked for */
 } used_object;

@@ -2,6 +2,7 @@
 #include "data/check_objects.h"
 #include "data/index.h"
 #include "data/objects.h"
+#include "data/progress.h"
 #include "data/transfer.h"
 
 #include "util/error.h"
@@ -21,7 +22,6 @@ typedef struct verifying {
   size_t n, capacity;
   odb *db;
   uint64_t total;
-  atomic_ullong bytes;
 } verifying;
 
 static int note(void *user, const oid *o, uint64_t size)
@@ -111,13 +111,6 @@ static int mend(verify_result *v, repo *r, const char *name)
   return code;
 }
 
-static int hashed(void *user, uint64_t bytes)
-{
-  verifying *v = user;
-  repo_progress(v->r, "verifying", atomic_fetch_add(&v->bytes, bytes) + bytes, v->total, true);
-  return repo_check_cancelled(v->r);
-}
-
 int data_verify(verify_result *v, repo *r, const verify_options *o)
 {
   verifying x = {.r = r, .db = &r->db};
@@ -126,8 +119,9 @@ int data_verify(verify_result *v, repo *r, const verify_options *o)
   x.db = &r->legacy;
   if (code == 0)
     code = odb_list(&r->legacy, note, &x);
+  progress done = {.r = r, .what = "Verifying", .of_bytes = x.total};
   if (code == 0)
-    code = objects_check(x.items, x.n, r->pool, hashed, &x);
+    code = objects_check(x.items, x.n, r->pool, &(watch){progress_bytes, &done});
   v->objects = x.n;
   v->bytes = x.total;
   for (size_t i = 0; i < x.n && code == 0; i++) {

@@ -1,6 +1,7 @@
 """Remotes that are no folder: HTTP to read from, WebDAV (Apache), SFTP (OpenSSH's sshd; with a password, rclone's server), and the clouds, for which a local folder of rclone stands."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import pytest
 from conftest import GOLDEN, GOLDEN_DIR, OPIS
 from servers import Fault, Wire, account, apache, basic, command_lines, files, new_key, objects, proxy, rclone_serve, sshd, use, wrong_objects
+from test_progress import shown
 from test_sync import clone as cloned
 
 USER, PASSWORD = "me", "s3cret word"
@@ -120,6 +122,17 @@ def test_what_killed_runs_have_left(golden, kind):
     os.utime(half / "old", (time.time() - 200_000,) * 2)
     golden.ok("push")
     assert sorted(os.listdir(half)) == ["new"]
+
+
+def test_a_large_file_tells_how_far_it_is(golden, kind):
+    """Also on its way out, of which rclone tells only when it is asked."""
+    golden.write({"large": os.urandom(24 << 20)})
+    golden.ok("push")
+    golden.ok("add", "large")
+    golden.env["RCLONE_BWLIMIT"] = "8M"
+    text, status = shown(golden, "push")
+    told = {float(n) for n in re.findall(r"0 of 1 file, ([\d.]+) MiB of 24\.0 MiB", text)}
+    assert status == 0 and any(0 < n < 24 for n in told), text
 
 
 def test_nothing_is_there_yet(golden, kind, tmp_path):
