@@ -1,6 +1,7 @@
 /* opis data gc: takes objects away that no listed version needs. */
 #include "data/git.h"
 #include "data/objects.h"
+#include "data/progress.h"
 #include "data/transfer.h"
 
 #include "util/cpus.h"
@@ -16,6 +17,7 @@ typedef struct sweeping {
   const used *keep;
   odb *db;   /* one of the caches */
   used gone; /* what goes */
+  progress done;
 } sweeping;
 
 void gc_free(gc_result *g)
@@ -51,9 +53,15 @@ static int add_gone(sweeping *s, const oid *o, bool legacy)
   return s->o->dry ? names_add(&s->g->list, text) : repo_check_cancelled(s->r);
 }
 
+static void begin(sweeping *s, const char *what, size_t n)
+{
+  s->done = (progress){.r = s->r, .what = what, .of_files = n};
+}
+
 static int look_here(void *user, const oid *o, uint64_t size)
 {
   sweeping *s = user;
+  progress_add(&s->done, 1, 0);
   if (is_kept(s->keep, o, s->db->legacy))
     return 0;
   s->g->objects++;
@@ -65,11 +73,14 @@ static int look_here(void *user, const oid *o, uint64_t size)
 static int sweep_here(sweeping *s, odb *db)
 {
   s->db = db;
+  begin(s, "Looking at objects", 0);
   int code = odb_list(db, look_here, s);
+  begin(s, "Removing", s->gone.n);
   for (int dirs = 1; dirs >= 0 && !s->o->dry; dirs--)
     for (size_t i = 0; i < s->gone.n && code == 0; i++)
       if (s->gone.items[i].oid.dir == (dirs == 1)) {
         code = odb_remove(db, &s->gone.items[i].oid);
+        progress_add(&s->done, 1, 0);
         if (code == 0)
           code = repo_check_cancelled(s->r);
       }
@@ -85,6 +96,7 @@ static int look_there(void *user, const char *key, uint64_t size)
   const char *at = legacy ? key : key + 10;
   char text[OID_TEXT];
   oid o;
+  progress_add(&s->done, 1, 0);
   if (strlen(at) < 4 || strlen(at) > OID_TEXT || at[2] != '/')
     return 0;
   memcpy(text, at, 2);
@@ -98,7 +110,7 @@ static int look_there(void *user, const char *key, uint64_t size)
 
 typedef struct removing {
   remote *side;
-  const sweeping *s;
+  sweeping *s;
   const size_t *list;
 } removing;
 
@@ -108,6 +120,7 @@ static int remove_one(void *user, size_t i)
   const used_object *o = &m->s->gone.items[m->list[i]];
   char key[OID_KEY + 16];
   transfer_key(key, &o->oid, o->legacy);
+  progress_add(&m->s->done, 1, 0);
   return m->side->ops->remove(m->side, key);
 }
 
@@ -126,6 +139,7 @@ static int remove_many(const removing *m, size_t n)
       items[i] = (remote_item){.key = keys[i]};
     }
     code = m->side->ops->remove_many(m->side, items, some);
+    progress_add(&m->s->done, some, 0);
     for (size_t i = 0; i < some && code == 0; i++)
       code = items[i].result; /* its words are the last ones of the thread */
     if (code == 0)
@@ -159,8 +173,10 @@ static int sweep_there(sweeping *s)
     return code;
   if (side->ops->read_only || !side->ops->list)
     code = error_set(OPIS_EUNSUPPORTED, "%s: this remote can only be read", side->url);
+  begin(s, "Looking at the remote's objects", 0);
   if (code == 0)
     code = side->ops->list(side, "", look_there, s);
+  begin(s, "Removing from the remote", s->gone.n);
   for (int dirs = 1; dirs >= 0 && !s->o->dry && code == 0; dirs--)
     code = remove_pile(s, side, dirs == 1);
   remote_close(side);
@@ -226,6 +242,7 @@ static int need_commit(void *user, const char *hex)
     return code;
   code = need_all(n, &set);
   stages_free(&set);
+  used_bound(n->u);
   return code;
 }
 

@@ -35,11 +35,8 @@ static int split(group **out, size_t *n, used *u, const char *forced)
   size_t first = 0;
   *out = NULL;
   *n = 0;
-  for (size_t i = 0; i < u->n; i++) {
-    u->items[i].dir = 0;
-    if (!forced && first == i && used_same_remote(u->items[i].remote, u->items[0].remote))
-      first++;
-  }
+  while (!forced && first < u->n && used_same_remote(u->items[first].remote, u->items[0].remote))
+    first++;
   if (u->n && (forced || first == u->n)) {
     used *g = group_for(out, n, forced ? forced : u->items[0].remote);
     if (!g)
@@ -218,6 +215,7 @@ static int collect_commits(used *u, void *user, const used_options *options)
       code = used_add(u, c->r, t.items[k].out, NULL, options);
     targets_free(&t);
     stages_free(&set);
+    used_bound(u);
   }
   if (code < 0)
     used_free(u);

@@ -268,8 +268,7 @@ typedef struct moving {
   const used *u;
   const size_t *list;
   size_t n, share;
-  uint8_t *failed; /* [u->n] for directories: a file of it could not be sent */
-  uint8_t *lost;   /* [u->n]: not on the remote; NULL: an error */
+  uint8_t *lost; /* [u->n]: not on the remote; NULL: an error */
   progress done;
   int code; /* the first failure of a single object; guarded by lock */
   pthread_mutex_t lock;
@@ -294,7 +293,7 @@ static odb *store_of(moving *m, const used_object *o)
 }
 
 /* One object's failure is kept, and the others go on; what concerns all of them (credentials, network, cancelling) ends the work. */
-static int note_failure(moving *m, const used_object *o, int code)
+static int note_failure(moving *m, int code)
 {
   if (code == OPIS_EAUTH || code == OPIS_ENETWORK || code == OPIS_ETIMEOUT || code == OPIS_ECANCELLED || code == OPIS_ENOMEM)
     return code;
@@ -303,8 +302,6 @@ static int note_failure(moving *m, const used_object *o, int code)
     m->code = code;
     snprintf(m->message, sizeof m->message, "%s", opis_error_message());
   }
-  if (o->dir)
-    m->failed[o->dir - 1] = 1;
   pthread_mutex_unlock(&m->lock);
   return 0;
 }
@@ -324,7 +321,7 @@ static int send_one(void *user, size_t k)
     close(fd);
   }
   if (code < 0)
-    return note_failure(m, o, code);
+    return note_failure(m, code);
   progress_add(&m->done, 1, 0);
   return 0;
 }
@@ -361,7 +358,7 @@ static int brought(void *user, const used_object *o, int code, uint64_t size)
     return 0;
   }
   if (code < 0)
-    return note_failure(m, o, code);
+    return note_failure(m, code);
   progress_add(&m->done, 1, size);
   return 0;
 }
@@ -429,8 +426,7 @@ static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, i
 {
   moving m = {.r = r, .remote = side, .u = u, .lost = lost, .done = {.r = r, .what = send ? PUSHING : FETCHING}, .lock = PTHREAD_MUTEX_INITIALIZER};
   size_t *list = malloc((u->n + 1) * sizeof *list);
-  m.failed = calloc(u->n + 1, 1);
-  int code = list && m.failed ? 0 : error_nomem();
+  int code = list ? 0 : error_nomem();
   jobs = jobs_for(r, side, jobs);
   measure(&m, todo, send);
   for (int dirs = 0; dirs < 2 && code == 0; dirs++) {
@@ -448,7 +444,6 @@ static int move_all(repo *r, remote *side, const used *u, const uint8_t *todo, i
   }
   *done = m.done.files;
   free(list);
-  free(m.failed);
   if (code == 0 && m.code < 0)
     code = error_set(m.code, "%s", m.message);
   return code;

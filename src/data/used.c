@@ -31,6 +31,7 @@ void used_free(used *u)
     free(u->remotes[i]);
   free(u->items);
   free(u->remotes);
+  name_set_free(&u->lists);
   *u = (used){0};
 }
 
@@ -70,7 +71,6 @@ typedef struct adding {
   used *u;
   const used *only;
   bool legacy, names;
-  uint32_t dir;
   const char *remote, *shown;
   const selection *parts;
 } adding;
@@ -95,7 +95,6 @@ static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD
     return OPIS_ENOMEM;
   o->oid = id;
   o->legacy = a->legacy;
-  o->dir = a->dir;
   o->remote = a->remote;
   if (a->names && asprintf(&o->name, "%s/%s", a->shown, path) < 0) {
     o->name = NULL;
@@ -104,7 +103,7 @@ static int add_file(void *user, const char *path, size_t n, const uint8_t md5[MD
   return 0;
 }
 
-static int add_files(used *u, repo *r, const output *out, adding *a, const used_options *options)
+static int add_files(repo *r, const output *out, adding *a, const used_options *options)
 {
   odb *db = output_store(r, out);
   bool theirs = stage_is_import(out->stage) && out->stage->deps[0].repo_url; /* no remote of ours has to have it; DVC keeps nothing of imports at all */
@@ -113,9 +112,21 @@ static int add_files(used *u, repo *r, const output *out, adding *a, const used_
     if (code < 0)
       return code == OPIS_ENOTFOUND ? 0 : code;
   }
-  a->dir = (uint32_t)u->n;
   int code = objects_each(db, &out->oid, add_file, a);
   return code == OPIS_ENOTFOUND ? 0 : code;
+}
+
+/* Whether a folder comes for the first time: of many commits, most have the same. */
+static int is_new(bool *fresh, used *u, const output *out, const char *shown)
+{
+  char text[OID_TEXT], *key;
+  oid_text(text, &out->oid);
+  if (asprintf(&key, "%s%s %s:%s", out->legacy ? "2 " : "", text, out->remote ? out->remote : "", shown ? shown : "") < 0)
+    return error_nomem();
+  *fresh = !map_get(&u->lists.known, key, strlen(key));
+  int code = *fresh ? names_add_once(&u->lists, key) : 0;
+  free(key);
+  return code;
 }
 
 int used_add(used *u, repo *r, const output *out, const selection *parts, const used_options *options)
@@ -128,7 +139,12 @@ int used_add(used *u, repo *r, const output *out, const selection *parts, const 
     return 0;
   const char *name = keep_remote(u, out->remote);
   char *shown = options->names ? output_shown(r, out) : NULL;
-  bool own = wanted(options->only, &out->oid, out->legacy);
+  bool own = wanted(options->only, &out->oid, out->legacy), fresh = true;
+  int code = out->oid.dir && !(parts && parts->n) ? is_new(&fresh, u, out, shown) : 0;
+  if (code < 0 || !fresh) {
+    free(shown);
+    return code;
+  }
   used_object *o = own ? used_new(u) : NULL;
   if ((out->remote && !name) || (options->names && !shown) || (own && !o)) {
     free(shown);
@@ -137,7 +153,7 @@ int used_add(used *u, repo *r, const output *out, const selection *parts, const 
   if (own)
     *o = (used_object){.oid = out->oid, .legacy = out->legacy, .size = out->has_size && !out->oid.dir ? out->size : 0, .remote = name, .name = shown};
   adding a = {.u = u, .only = options->only, .legacy = out->legacy, .names = options->names, .remote = name, .parts = parts, .shown = shown};
-  int code = out->oid.dir ? add_files(u, r, out, &a, options) : 0;
+  code = out->oid.dir ? add_files(r, out, &a, options) : 0;
   if (!own)
     free(shown);
   return code;
@@ -172,6 +188,15 @@ int used_sort(used *u)
   }
   u->n = kept;
   return 0;
+}
+
+void used_bound(used *u)
+{
+  enum { LEAST = 1 << 16 };
+  if (u->n < u->sort_at || u->n < LEAST)
+    return;
+  used_sort(u);
+  u->sort_at = u->n * 2;
 }
 
 typedef struct collecting {
@@ -209,6 +234,7 @@ static int collect_commit(void *user, const char *hex)
     return code;
   code = collect(c, &set, false);
   stages_free(&set);
+  used_bound(c->u);
   return code;
 }
 

@@ -7,7 +7,6 @@
 typedef struct used_object {
   oid oid;
   bool legacy;
-  uint32_t dir;       /* index + 1 of the directory object that names it; 0: named by a stage file */
   uint64_t size;      /* as a stage file says; 0: not known */
   const char *remote; /* of the output; NULL: the default one */
   char *name;         /* for status -c; NULL when names were not asked for */
@@ -16,9 +15,11 @@ typedef struct used_object {
 typedef struct used {
   used_object *items;
   size_t n, capacity;
+  size_t sort_at; /* used_bound sorts at so many */
+  name_set lists; /* directory objects that are in it with all their files */
   char **remotes; /* owns the names of remotes */
   size_t n_remotes;
-} used;
+} used; /* all zero: empty */
 
 typedef struct used_options {
   bool names;              /* fill in used_object.name */
@@ -31,11 +32,12 @@ typedef struct used_options {
   void *user;
 } used_options;
 
-/* Adds an output's objects: its own first, then, for a folder, its files. parts: only these; NULL: all. */
+/* Adds an output's objects: its own first, then, for a folder, its files. A folder that was added before, under the same name, is not added again. parts: only these; NULL: all. */
 int used_add(used *u, repo *r, const output *o, const selection *parts, const used_options *options);
 used_object *used_new(used *u);                             /* one more, cleared; NULL without memory */
 bool used_same_remote(const char *a, const char *b);        /* NULL is the default one */
 int used_sort(used *u);                                     /* by store and id, each object once */
+void used_bound(used *u);                                   /* the same, when that is due: of many commits with nearly the same files, those of one or two are held */
 size_t used_find(const used *u, const oid *o, bool legacy); /* where it is among the sorted ones; u->n: not there */
 void used_free(used *u);
 

@@ -53,6 +53,23 @@ def test_memory_is_small_from_another_repository_too(tmp_path):
         assert all(len(list((here.path / name).rglob("*.jpg"))) == n for name in ("as-it-is", "data", "copy", "old"))
 
 
+def test_memory_is_that_of_the_files_whatever_the_number_of_commits(tmp_path):
+    """Eight commits, each with another file changed and one that changes nothing: what they have in common is held once or twice, not eight times."""
+    repos = {n: fill(Repository(tmp_path / str(n) / "repo"), n) for n in (FEW, MANY)}
+    for n, repo in repos.items():
+        repo.store = tmp_path / str(n) / "store"
+        repo.ok("remote", "add", "-d", "store", str(repo.store))
+        repo.commit()
+        for i in range(7):
+            repo.write({f"data/0000/picture-{i:07d}.jpg": b"version %d of %d" % (i, n)})
+            repo.ok("add", "data")
+            repo.commit()
+            repo.git("commit", "-q", "--allow-empty", "-m", "the same data")
+    for row in (["push", "-A"], ["fetch", "-A"], ["gc", "-A", "--dry"]):
+        each = (peak(repos[MANY], *row) - peak(repos[FEW], *row)) / (MANY - FEW)
+        assert each < 200, (row, each)
+
+
 def test_many_targets_cost_what_each_costs(tmp_path):
     """Some seconds; minutes if a command compared each with each, read a list of all for each, or wrote .gitignore for each."""
     n = 4000

@@ -66,3 +66,14 @@ def test_a_large_file_can_be_interrupted(remote):
     assert re.search(r", [\d.]+ [MG]iB/s, \d+:\d\d left", text), text
     number, unit = re.findall(r"([\d.]+) ([KMG])iB of 8\.0 GiB", text)[-1]
     assert float(number) * {"K": 1 / 1048576, "M": 1 / 1024, "G": 1}[unit] < 7
+
+
+def test_clearing_up(remote):
+    remote.write({f"data/{i:04d}": b"%d" % i for i in range(300)})
+    remote.ok("add", "data")
+    remote.ok("push")
+    remote.ok("remove", "data.dvc")
+    text, status = shown(remote, "gc", "-w", "-c", "-f")
+    assert status == 0, text
+    for line in (r"Looking at the remote's objects: \d+ files?", r"Removing from the remote: \d+ of 301 files", r"Looking at objects: \d+ files?", r"Removing: \d+ of 301 files"):
+        assert re.search(line, text), (line, text)
