@@ -243,8 +243,19 @@ def same(mine, theirs):
     return [c["tokens"] for c in mine] == [t for t, _ in theirs] and all(s is None or abs(s - c["score"]) <= 1e-4 * max(1, abs(s)) for c, (_, s) in zip(mine, theirs))
 
 
-# Transformers keeps the sums of log-probabilities in float32, with a float64 model, too.
-TIES = {("git", 91): "at the ninth token the third candidate is 3e-6 before the fourth, at -35.8: less than one unit of float32 there"}
+class Doubles:
+    """torch as Transformers' generation sees it, with float64 where it asks for float32: it keeps log-probabilities and their sums in float32, with a float64 model, too, and two candidates can be nearer to each other than that tells."""
+    float = float32 = torch.float64
+
+    def __getattr__(self, name):
+        return getattr(torch, name)
+
+
+def exactly(monkeypatch, model, *asked):
+    with monkeypatch.context() as m:
+        m.setattr(transformers.generation.utils, "torch", Doubles())
+        return answers(model, *asked)
+
 
 MAKERS = {"vit-gpt2": lambda r, f: gpt2_model(r, f, "vit"), "dinov2-gpt2": lambda r, f: gpt2_model(r, f, "dinov2"), "blip": blip_model, "git": git_model}
 
@@ -304,7 +315,7 @@ def pictures(r, processor, folder):
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("family", sorted(MAKERS))
-def test_random_model(family, seed, tmp_path):
+def test_random_model(family, seed, tmp_path, monkeypatch):
     r = random.Random(f"{family} {seed}")
     torch.manual_seed(r.randrange(1 << 30))
     model, processor, prompt, ends = MAKERS[family](r, tmp_path)
@@ -324,7 +335,5 @@ def test_random_model(family, seed, tmp_path):
             if same(mine, theirs):
                 continue
             # decided again in float64
-            exact = answers(type(model).from_pretrained(tmp_path, dtype=torch.float64).eval(), pixels, ids, options, ends)
-            if (family, seed) in TIES and not same(mine, exact):
-                pytest.xfail(TIES[family, seed])
+            exact = exactly(monkeypatch, type(model).from_pretrained(tmp_path, dtype=torch.float64).eval(), pixels, ids, options, ends)
             assert same(mine, exact), f"{options} {path.name} {prompt}\nopis  {[(c['tokens'], c['score']) for c in mine]}\ntorch {theirs}\nexact {exact}"
