@@ -159,11 +159,39 @@ static int by_parts(const void *a, const void *b)
   return p - q;
 }
 
+static int by_name(const void *a, const void *b)
+{
+  return strcmp(((const row *)a)->name, ((const row *)b)->name);
+}
+
+/* Of a whole repository that the user stands in, paths are shown from there. *names: what they are kept in. */
+static int show_from(row *rows, size_t n, const char *here, name_list *names)
+{
+  int code = 0;
+  for (size_t i = 0; i < n && code == 0; i++) {
+    char *folder = path_folder(rows[i].e->path), *way = folder ? path_relative(here, folder) : NULL, *name = NULL;
+    if (!way)
+      code = OPIS_ENOMEM;
+    else if (asprintf(&name, "%s%s%s", strcmp(way, ".") == 0 ? "" : way, strcmp(way, ".") == 0 ? "" : "/", path_name(rows[i].e->path)) < 0) {
+      name = NULL;
+      code = OPIS_ENOMEM;
+    } else
+      code = names_add(names, name);
+    free(folder);
+    free(way);
+    free(name);
+    if (code == 0)
+      rows[i].name = names->items[i];
+  }
+  qsort(rows, n, sizeof *rows, by_name);
+  return code;
+}
+
 static size_t choose(row *rows, const tree *t, const tree_entry *root, const char *path, const char *typed, const choice *c)
 {
   size_t n = 0, skip = strlen(path) + (*path != '\0');
-  const char *self = *typed ? path_name(path) : ".";
-  if (!(root->flags & VIEW_DIR) || c->view.depth < 0) {
+  const char *self = path_name(typed);
+  if (!(root->flags & VIEW_DIR) || (c->view.recursive && c->view.depth < 0)) {
     rows[0] = (row){root, c->tree ? *typed ? typed : "." : *self ? self : ".", 0, true};
     return 1;
   }
@@ -196,29 +224,35 @@ static int list(const choice *c, const char *url, const char *typed)
   source *s = NULL;
   tree t = TREE_INIT;
   tree_entry root;
-  char *path;
-  int code = source_path(&path, typed);
-  if (code < 0)
-    return code;
+  name_list names = {0};
+  char *path = NULL, *here = NULL;
   view_options view = c->view;
   if (!view.recursive || view.depth < 0)
     view.depth = 0;
-  code = source_open(&s, url, &c->source);
+  int code = source_open(&s, url, &c->source);
+  if (code == 0)
+    code = source_path(&path, s, typed);
+  if (code == 0)
+    code = source_here(&here, s);
   if (code == 0)
     code = source_view(&t, &root, s, path, &view);
   row *rows = code == 0 ? malloc((t.n + 2) * sizeof *rows) : NULL;
   if (rows) {
     size_t n = choose(rows, &t, &root, path, typed, c);
-    if (c->json)
+    if (!*typed && *here && !c->tree && n && rows[0].e != &root)
+      code = show_from(rows, n, here, &names);
+    if (code == 0 && c->json)
       print_json(rows, n);
-    else
+    else if (code == 0)
       print_rows(rows, n, c);
   } else if (code == 0)
     code = OPIS_ENOMEM;
   free(rows);
+  names_free(&names);
   tree_free(&t);
   source_close(s);
   free(path);
+  free(here);
   return code;
 }
 
@@ -262,7 +296,8 @@ const cli_command data_list_command = {
   .name = "list",
   .operands = "URL [PATH]",
   .summary = "list the files and data of a repository",
-  .description = "Lists what git has and the data over it, of a repository on this machine (as it is, or in a revision) or of one that git can clone.",
+  .description = "Lists what git has and the data over it, of a repository on this machine (as it is, or in a revision) or of one that git can clone. Of the repository around the "
+                 "present folder, as it is, paths are from this folder; else from the root.",
   .options = list_options,
   .examples = list_examples,
   .run = run_list,

@@ -148,19 +148,6 @@ static int put_into_place(const char *temporary, const char *to)
   return code;
 }
 
-/* path as typed -> below the source's root, without '.' and '..'. */
-int source_path(char **path, const char *typed)
-{
-  while (*typed == '/')
-    typed++;
-  *path = path_normal("", typed);
-  if (!*path)
-    return error_prefix(OPIS_EINVALID, "%s", typed);
-  if ((*path)[0] == '/')
-    memmove(*path, *path + 1, strlen(*path));
-  return 0;
-}
-
 int data_get(char **written, const char *url, const char *typed, const get_options *o)
 {
   source *s = NULL;
@@ -168,7 +155,7 @@ int data_get(char **written, const char *url, const char *typed, const get_optio
   tree_entry root;
   char *path = NULL, *to = NULL, *temporary = NULL, *folder = NULL;
   *written = NULL;
-  int code = source_path(&path, typed);
+  int code = source_path(&path, NULL, typed);
   if (code == 0)
     code = resolve(&to, path, o->out, o->force);
   if (code == 0 && path_is_stage_file(to))
@@ -181,8 +168,12 @@ int data_get(char **written, const char *url, const char *typed, const get_optio
     temporary = NULL;
     code = error_nomem();
   }
+  free(path);
+  path = NULL;
   if (code == 0)
     code = source_open(&s, url, o->source);
+  if (code == 0)
+    code = source_path(&path, s, typed);
   if (code == 0)
     code = source_view(&t, &root, s, path, &(view_options){.recursive = true});
   if (code == 0)
@@ -216,9 +207,9 @@ int data_get_url(char **where, const char *url, const char *typed, const source_
   remote *side = NULL;
   char *path = NULL, key[OID_KEY + 16];
   *where = NULL;
-  int code = source_path(&path, typed);
+  int code = source_open(&s, url, o);
   if (code == 0)
-    code = source_open(&s, url, o);
+    code = source_path(&path, s, typed);
   if (code == 0)
     code = source_view(&t, &root, s, path, &(view_options){0});
   if (code == 0 && !(root.flags & TREE_HASHED))

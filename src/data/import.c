@@ -243,7 +243,7 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
   from.into = r;
   int code = stages_load(&set, r);
   if (code == 0)
-    code = source_path(&path, typed);
+    code = source_path(&path, NULL, typed);
   if (code == 0)
     code = resolve(&rel, r, path, o);
   if (code == 0 && asprintf(&file, "%s.dvc", rel) < 0) {
@@ -403,7 +403,7 @@ int import_bring(repo *r, stage *st, int jobs, uint64_t *brought)
   if (code < 0)
     return code;
   char *path;
-  code = source_path(&path, st->deps[0].written);
+  code = source_path(&path, NULL, st->deps[0].written);
   if (code == 0)
     code = source_take(&what, r, s, path, jobs);
   if (code == 0) {
@@ -450,7 +450,7 @@ static int update_one(changes *c, repo *r, stage *st, const update_options *o)
   if (code < 0)
     return code;
   bool moved = !before || strcmp(before, s->lock) != 0 || !out->hashed;
-  code = source_path(&path, st->deps[0].written);
+  code = source_path(&path, NULL, st->deps[0].written);
   if (code == 0 && !o->no_download)
     code = source_take(&what, r, s, path, o->jobs);
   if (code == 0 && o->rev)

@@ -313,6 +313,36 @@ int source_open(source **out, const char *url, const source_options *o)
   return code;
 }
 
+int source_here(char **here, const source *s)
+{
+  char cwd[PATH_MAX];
+  size_t n = strlen(s->repo->root);
+  bool below = !s->clone && !s->hex[0] && getcwd(cwd, sizeof cwd) && strncmp(cwd, s->repo->root, n) == 0 && cwd[n] == '/';
+  *here = strdup(below ? cwd + n + 1 : "");
+  return *here ? 0 : error_nomem();
+}
+
+int source_path(char **path, const source *s, const char *typed)
+{
+  char *here = NULL, *from = NULL;
+  size_t n = s && !s->clone ? strlen(s->repo->root) : 0;
+  *path = NULL;
+  if (n && strncmp(typed, s->repo->root, n) == 0 && (typed[n] == '/' || !typed[n]))
+    typed = typed[n] ? typed + n : "/";
+  int code = s && *typed && *typed != '/' ? source_here(&here, s) : 0;
+  if (code == 0 && asprintf(&from, "/%s", here ? here : "") < 0) {
+    from = NULL;
+    code = error_nomem();
+  }
+  if (code == 0 && !(*path = path_normal(from, typed)))
+    code = OPIS_ENOMEM;
+  if (code == 0)
+    memmove(*path, *path + 1, strlen(*path));
+  free(here);
+  free(from);
+  return code;
+}
+
 /* ---- objects ---- */
 
 int source_bring_dir(source *s, const oid *o, bool legacy, const char *name)

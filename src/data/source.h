@@ -59,8 +59,10 @@ typedef struct taken {
 int source_take(taken *what, repo *r, source *s, const char *path, int jobs);
 /* Adds what lies outside of the repository, at o->out or by its own name; with o->to_remote to the remote alone. */
 int add_outside(repo *r, const char *typed, const add_options *o, name_list *written);
-/* A path as typed -> below the source's root (malloc'ed). */
-int source_path(char **path, const char *typed);
+/* Where the user stands, below the root of a repository that is read as it is (malloc'ed); "": at its root, or elsewhere. */
+int source_here(char **here, const source *s);
+/* A path as typed -> below the source's root (malloc'ed): from where the user stands, as source_here tells, or from the root, where s is NULL. ".." stops at the root; so do "" and what begins with '/' begin there. */
+int source_path(char **path, const source *s, const char *typed);
 /* A file that git or the work tree has: opened for reading, or (of a revision) its bytes. */
 int source_file(int *fd, char **bytes, size_t *n, source *s, const char *path);
 

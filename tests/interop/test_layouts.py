@@ -341,3 +341,26 @@ def test_dvc_2(pair, monkeypatch, cache, sizes):
     pair.ok("repo", "gc", "-w", "-f")
     pair.ok("repo", "gc", "-w", "-c", "-f")
     pair.reports("repo")
+
+
+def test_list_below_the_root(pair):
+    """Of the repository that one stands in, as it is, paths are from there; of a revision, and of others, from the root."""
+    started(pair, "repo")
+    pair.write({**below("repo"), "repo/src/code": b"x", "repo/src/deep/more": b"y", "repo/src/imgs/s/i": b"z", "other/file": b"o"})
+    pair.ok("repo", "add", "data", "single", "src/imgs")
+    pair.commit("repo")
+    pair.git("repo", "tag", "first")
+    for where in ("repo/src", "repo/src/imgs", "repo"):
+        for options in ((), ("-R",), ("--dvc-only", "-R"), ("-L", "0"), ("-R", "-L", "0"), ("-R", "-L", "1"), ("--rev", "first")):
+            pair.report(where, "list", ".", *options, "--json")
+        for path in ("imgs", "imgs/s/i", "../data", "../..", ".", "src/imgs", "/src", "../nosuch"):
+            for options in ((), ("--rev", "first", "-R"), ("-R", "-L", "0"), ("-R", "-L", "1")):
+                pair.report(where, "list", ".", path, *options, "--json")
+    for url in ("@/repo", "..", "deep", "../data"):
+        pair.report("repo/src", "list", url, "-R", "--json")
+        pair.report("repo/src", "list", url, "imgs", "--json")
+    pair.ok("repo/src", "get", ".", "../data", "-o", "@/got")
+    pair.ok("repo/src", "get", ".", "imgs/s", "-o", "@/got-too")
+    pair.ok("repo/src", "get", "@/repo", "data", "--rev", "first", "-o", "@/got-first")
+    pair.step("repo/src", "get", "@/repo", "data", "-o", "@/not-got", works=False)
+    pair.report("other", "list", "@/repo", "src", "-R", "--json")
