@@ -108,9 +108,9 @@ const cli_command data_gc_command = {
   .name = "gc",
   .operands = "",
   .summary = "remove data that no version needs",
-  .description = "Needs at least one of -w, -a, -T, -A, --rev and --date, which say what to keep; what the work tree's .dvc files name is kept always. When the cache or remote is "
-                 "shared, name the other "
-                 "repositories with -p: their data would be removed otherwise.",
+  .description =
+    "Needs at least one of -w, -a, -T, -A, --rev and --date, which say what to keep; what the .dvc files name of this work tree, and of others of the same git repository, is kept "
+    "always. When the cache or remote is shared, name the other repositories with -p: their data would be removed otherwise.",
   .options = options,
   .examples = examples,
   .run = run,

@@ -217,6 +217,7 @@ typedef struct gc_result {
   uint64_t remote_objects, remote_bytes; /* on the remote */
   name_list list;                        /* dry: every object */
 } gc_result;
+/* Other work trees of the git repository that share what is cleared, and o->projects, are locked meanwhile, and what they name is kept; OPIS_EBUSY where one is at work. */
 int data_gc(gc_result *g, repo *r, const gc_options *o);
 void gc_free(gc_result *g);
 

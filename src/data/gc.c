@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct sweeping {
   repo *r;
@@ -263,16 +264,84 @@ static int need_repo(needing *n)
   return code;
 }
 
-/* Other repositories that share the cache: their needs count, too, and they must not change meanwhile. */
-static int need_others(used *u, const gc_options *o, repo **others, const repo_hooks *hooks)
+/* Repositories beside this one whose needs count, too; they are locked, since they must not change meanwhile. */
+typedef struct others {
+  needing n;
+  const repo *r; /* this one */
+  repo **items;
+  size_t count;
+} others;
+
+static void others_close(others *o)
+{
+  for (size_t i = 0; i < o->count; i++)
+    repo_close(o->items[i]);
+  free(o->items);
+}
+
+static bool same_folder(const char *a, const char *b)
+{
+  struct stat x, y;
+  return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+/* *opened: NULL when it is this one, or open already, or (sharing) when it shares nothing with this one that is cleared. */
+static int open_other(repo **opened, others *o, const char *folder, bool sharing)
+{
+  repo *other, **larger;
+  repo_hooks hooks = o->r->hooks;
+  hooks.wait_for_lock = false; /* two that hold their own locks would wait for each other */
+  *opened = NULL;
+  int code = repo_open(&other, folder, false, &hooks);
+  if (code < 0)
+    return code;
+  bool wanted = strcmp(other->root, o->r->root) != 0 && (!sharing || o->n.o->cloud || same_folder(other->cache, o->r->cache));
+  for (size_t i = 0; i < o->count && wanted; i++)
+    wanted = strcmp(other->root, o->items[i]->root) != 0;
+  repo_close(other);
+  if (!wanted)
+    return 0;
+  larger = realloc(o->items, (o->count + 1) * sizeof(repo *));
+  if (!larger)
+    return error_nomem();
+  o->items = larger;
+  code = repo_open(opened, folder, true, &hooks);
+  if (code == 0)
+    o->items[o->count++] = *opened;
+  return code;
+}
+
+static int need_projects(others *o)
 {
   int code = 0;
-  for (int i = 0; i < o->n_projects && code == 0; i++) {
-    code = repo_open(&others[i], o->projects[i], true, hooks);
-    if (code == 0)
-      code = need_repo(&(needing){others[i], o, u});
+  for (int i = 0; i < o->n.o->n_projects && code == 0; i++) {
+    code = open_other(&o->n.r, o, o->n.o->projects[i], false);
+    if (code == 0 && o->n.r)
+      code = need_repo(&o->n);
   }
   return code;
+}
+
+/* Another work tree of this git repository: what its files name counts, as if -p had named it. Its revisions are this one's. */
+static int need_worktree(void *user, const char *root)
+{
+  others *o = user;
+  stages set = {0};
+  char *dvc;
+  if (asprintf(&dvc, "%s/.dvc", root) < 0)
+    return error_nomem();
+  bool there = file_is_folder(dvc);
+  free(dvc);
+  if (!there)
+    return 0;
+  int code = open_other(&o->n.r, o, root, true);
+  if (code == 0 && o->n.r) {
+    code = stages_load(&set, o->n.r);
+    if (code == 0)
+      code = need_all(&o->n, &set);
+    stages_free(&set);
+  }
+  return code < 0 ? error_prefix(code, "the work tree %s", root) : 0;
 }
 
 /* --not-in-remote: what a remote has is not needed here. */
@@ -305,12 +374,12 @@ int data_gc(gc_result *g, repo *r, const gc_options *o)
     return error_set(OPIS_EINVALID, "--not-in-remote and --cloud exclude each other");
   if (o->remote && !o->cloud && !o->not_in_remote)
     return error_set(OPIS_EINVALID, "--remote goes with --cloud or --not-in-remote");
-  repo **others = calloc((size_t)o->n_projects + 1, sizeof *others);
-  if (!others)
-    return error_nomem();
-  int code = need_repo(&(needing){r, o, &keep});
+  others beside = {.n = {r, o, &keep}, .r = r};
+  int code = need_repo(&beside.n);
   if (code == 0)
-    code = need_others(&keep, o, others, &r->hooks);
+    code = need_projects(&beside);
+  if (code == 0)
+    code = git_worktrees(r, need_worktree, &beside);
   if (code == 0)
     code = used_sort(&keep);
   sweeping s = {.r = r, .o = o, .g = g, .keep = &keep};
@@ -322,9 +391,7 @@ int data_gc(gc_result *g, repo *r, const gc_options *o)
     code = sweep_here(&s, &r->db);
   if (code == 0)
     code = sweep_here(&s, &r->legacy);
-  for (int i = 0; i < o->n_projects; i++)
-    repo_close(others[i]);
-  free(others);
+  others_close(&beside);
   used_free(&keep);
   if (code < 0)
     gc_free(g);

@@ -24,7 +24,7 @@ int git_has_commits(bool *any, repo *r);
 int git_resolve(char hex[41], repo *r, const char *revision);
 /* A file's bytes in a revision (of 40 digits). malloc'ed. OPIS_ENOTFOUND when it has none. */
 int git_read(char **bytes, size_t *n, repo *r, const char *hex, const char *rel);
-/* Whether a commit that any reference reaches has a file of just these bytes there. */
+/* Whether a commit that any reference or work tree reaches has a file of just these bytes there. */
 int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n);
 /* Every stage file (*.dvc, dvc.yaml) of a revision, in folders that are no .dvc or .git; root-relative. */
 int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char *rel), void *user);
@@ -36,10 +36,13 @@ int git_entry(uint32_t *mode, uint64_t *size, repo *r, const char *hex, const ch
 /* Everything below a folder of a revision, folders before what is in them. */
 int git_each(repo *r, const char *hex, const char *folder, int (*each)(void *user, const char *rel, uint32_t mode, uint64_t size), void *user);
 
+/* The other work trees of this git repository (git worktree) that are there: what would be the root in each, absolute. */
+int git_worktrees(const repo *r, int (*each)(void *user, const char *root), void *user);
+
 /* The commits that a scope names, each once, as 40 digits: the present one's parents are not included unless all is set. num: so many commits back from each (0 or 1: itself). */
 typedef struct git_scope {
   bool experiments;         /* DVC's own, below refs/exps */
-  bool branches, tags, all; /* all: every commit that any reference reaches */
+  bool branches, tags, all; /* all: every commit that any reference or work tree reaches */
   const char *revision;     /* and this one */
   int num;
   const char *since; /* "yyyy-mm-dd": commits of that day or later, over everything that is reached */

@@ -26,12 +26,14 @@ static int push_one(const char *name, void *payload)
   return 0;
 }
 
-/* A walk over everything that any reference reaches. Not by libgit2's globs: their * ends at a '/', and nearly every reference has several. */
-static void push_all(git *g, git_revwalk *walk)
+/* A walk over everything that any reference or work tree reaches. Not by libgit2's globs: their * ends at a '/', and nearly every reference has several. */
+static int push_all(const repo *r, git_revwalk *walk)
 {
+  git *g = r->git;
   pushing p = {g, walk};
   g->git_reference_foreach_name(g->repository, push_one, &p);
   g->git_revwalk_push_head(walk);
+  return git_push_detached(r, walk);
 }
 
 int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n)
@@ -58,15 +60,15 @@ int git_knows(bool *known, repo *r, const char *rel, const void *bytes, size_t n
     free(path);
     return git_failed(g, "history");
   }
-  push_all(g, walk);
-  while (!*known && g->git_revwalk_next(&id, walk) == 0) {
+  code = push_all(r, walk);
+  while (code == 0 && !*known && g->git_revwalk_next(&id, walk) == 0) {
     g->git_oid_tostr(hex, sizeof hex, &id);
     if (git_find(&found, &id, r, hex, path) == 0 && found)
       *known = g->git_oid_equal(&id, &wanted) != 0;
   }
   g->git_revwalk_free(walk);
   free(path);
-  return 0;
+  return code;
 }
 
 /* ---- scopes ---- */
@@ -145,7 +147,7 @@ static int add_reachable(commits *c, const char *since)
   }
   if (g->git_revwalk_new(&walk, g->repository) < 0)
     return git_failed(g, "history");
-  push_all(g, walk);
+  c->code = push_all(c->r, walk);
   while (c->code == 0 && g->git_revwalk_next(&id, walk) == 0) {
     git_commit *commit;
     if (since && g->git_commit_lookup(&commit, g->repository, &id) == 0) {

@@ -80,5 +80,7 @@ int git_failed(const git *g, const char *what); /* the error message from git's 
 int git_find(bool *found, git_oid *id, repo *r, const char *hex, const char *path);
 /* A root-relative path as git knows it, with something behind it; malloc'ed. */
 int git_prefixed(char **path, const repo *r, const char *rel, const char *tail);
+/* Puts the commits that work trees of this repository stand on without a branch into a walk. */
+int git_push_detached(const repo *r, git_revwalk *walk);
 
 #endif

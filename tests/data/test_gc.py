@@ -1,7 +1,8 @@
 """gc: takes away what no listed version needs, and nothing else."""
+import fcntl
 import shutil
 
-from conftest import GOLDEN
+from conftest import GOLDEN, Repository
 
 
 def history(remote):
@@ -107,3 +108,82 @@ def test_references_with_slashes(repo):
         repo.git("pack-refs", "--all")
     repo.ok("gc", "-aT", "-f")
     assert len(repo.objects()) == 4
+
+
+def beside(repo, tmp_path, name, *how):
+    """A work tree of the same git repository."""
+    repo.git("worktree", "add", "-q", *how, str(tmp_path / name))
+    return Repository(tmp_path / name, init=False)
+
+
+def test_work_trees_share_a_cache(repo, tmp_path):
+    """What the other work trees of the git repository name stays, and what they stand on without a branch; -p of one of them, or of this one, is nothing new."""
+    repo.ok("cache", "dir", "../cache")
+    repo.write({"f": b"one"})
+    repo.ok("add", "f")
+    repo.commit()
+    linked, detached = beside(repo, tmp_path, "linked", "-b", "other"), beside(repo, tmp_path, "detached", "--detach")
+    for tree in (linked, detached):
+        for content in ("committed", "not committed"):
+            tree.write({"f": f"{content} in {tree.path.name}".encode()})
+            tree.ok("add", "f")
+            if content == "committed":
+                tree.commit()
+    for at in (repo, linked, detached):
+        before = repo.objects("../cache/files/md5")
+        assert len(before) == 5
+        at.ok("gc", "-A", "-f")
+        assert repo.objects("../cache/files/md5") == before
+    repo.ok("gc", "-w", "-f", "-p", linked.path, "-p", repo.path, "-p", linked.path)
+    assert len(repo.objects("../cache/files/md5")) == 3
+    (detached.path / "f.dvc").write_text("<<<<<<< HEAD\n")
+    assert "detached" in repo.fails("gc", "-w", "-f")
+    shutil.rmtree(detached.path)
+    repo.ok("gc", "-w", "-f")
+    assert len(repo.objects("../cache/files/md5")) == 2
+    with open(linked.path / ".dvc/tmp/lock") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "at work" in repo.fails("gc", "-w", "-f")
+    for at, left in ((linked, b"not committed in linked"), (repo, b"one")):
+        (at.path / "f").unlink()
+        at.ok("checkout")
+        assert (at.path / "f").read_bytes() == left
+
+
+def test_work_trees_with_caches_of_their_own(remote, tmp_path):
+    """They share a remote, which gc -c clears."""
+    remote.write({"f": b"one"})
+    remote.ok("add", "f")
+    remote.commit()
+    linked = beside(remote, tmp_path, "linked", "-b", "other")
+    linked.write({"f": b"two"})
+    linked.ok("add", "f")
+    linked.ok("push")
+    with open(linked.path / ".dvc/tmp/lock") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        remote.ok("gc", "-w", "-f")
+    remote.ok("gc", "-w", "-c", "-f")
+    shutil.rmtree(linked.path / ".dvc/cache")
+    linked.ok("pull", "-f")
+    assert (linked.path / "f").read_bytes() == b"two"
+
+
+def test_work_trees_of_a_root_below(tmp_path):
+    """The root is below git's, and git's own folder is bare."""
+    first = Repository(tmp_path / "first", init=False)
+    first.git("init", "-q", "-b", "main")
+    (first.path / "sub").mkdir()
+    first.ok("init", "--subdir", cwd=first.path / "sub")
+    first.write({"sub/.dvc/config": b"[cache]\n    dir = ../../../cache\n", "sub/f": b"one"})
+    first.ok("add", "f", cwd=first.path / "sub")
+    first.commit()
+    first.git("clone", "-q", "--bare", str(first.path), str(tmp_path / "bare"))
+    bare = Repository(tmp_path / "bare", init=False)
+    a, b = beside(bare, tmp_path, "a", "-b", "work"), beside(bare, tmp_path, "b", "--detach")
+    b.write({"sub/f": b"two"})
+    b.ok("add", "f", cwd=b.path / "sub")
+    a.ok("gc", "-w", "-f", cwd=a.path / "sub")
+    assert len(a.objects("../cache/files/md5")) == 2
+    shutil.rmtree(b.path)
+    a.ok("gc", "-w", "-f", cwd=a.path / "sub")
+    assert len(a.objects("../cache/files/md5")) == 1
