@@ -71,11 +71,35 @@ static int temporary_folder(char **out, const char *folder)
   return code;
 }
 
-/* git as a program: it knows the user's keys, passwords and proxies. Its words go to stderr as they are. */
+/* git as a program: it knows the user's keys, passwords and proxies. In a hook of git's, variables name the repository of the hook, which is not the one that is meant. Returns 0 or errno. */
+static int spawn_git(pid_t *pid, const char *const *argv, const posix_spawn_file_actions_t *actions)
+{
+  static const char *const local[] = {"GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE"};
+  size_t n = 0, kept = 0;
+  while (environ[n])
+    n++;
+  char **without = malloc((n + 1) * sizeof *without);
+  if (!without)
+    return ENOMEM;
+  for (size_t i = 0; i < n; i++) {
+    bool drop = false;
+    for (size_t k = 0; k < sizeof local / sizeof *local && !drop; k++)
+      drop = strncmp(environ[i], local[k], strlen(local[k])) == 0 && environ[i][strlen(local[k])] == '=';
+    if (!drop)
+      without[kept++] = environ[i];
+  }
+  without[kept] = NULL;
+  int failed = posix_spawnp(pid, "git", actions, NULL, (char *const *)(uintptr_t)argv, without);
+  free(without);
+  return failed;
+}
+
+/* Its words go to stderr as they are. */
 static int run_git(const char *const *argv, const char *what)
 {
   pid_t pid;
-  int status, failed = posix_spawnp(&pid, "git", NULL, NULL, (char *const *)(uintptr_t)argv, environ);
+  int status, failed = spawn_git(&pid, argv, NULL);
   if (failed) {
     errno = failed;
     return error_set_errno("git");
@@ -105,7 +129,7 @@ static int make_clone(source *s, const char *url, const char *rev, const char *f
     int status = 1;
     posix_spawn_file_actions_init(&quiet);
     posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
-    if (posix_spawnp(&pid, "git", &quiet, NULL, (char *const *)(uintptr_t)first, environ) == 0)
+    if (spawn_git(&pid, first, &quiet) == 0)
       while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     posix_spawn_file_actions_destroy(&quiet);
@@ -233,7 +257,7 @@ static int ask_remote(char hex[41], const char *url, const char *rev)
     return error_set_errno("git");
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-  int failed = posix_spawnp(&pid, "git", &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+  int failed = spawn_git(&pid, argv, &actions);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   FILE *in = fdopen(ends[0], "r");

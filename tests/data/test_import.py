@@ -163,3 +163,19 @@ def test_gc_without_what_an_import_has(here, source):  # noqa: F811
     assert len(objects(cache)) == 1
     here.ok("pull")
     assert here.read("data") == here.read("never") == {"a": b"changed", "sub/b": b"2"}
+
+
+def test_in_a_hook_of_git(here, source, url):  # noqa: F811
+    """Where git runs a program, variables name its repository: the source is another one, and this one's HEAD stays."""
+    here.write({"x": b"x"})
+    here.commit()
+    here.git("tag", "v1")
+    head = here.git("symbolic-ref", "HEAD")
+    env = {"GIT_DIR": str(here.path / ".git"), "GIT_WORK_TREE": str(here.path), "GIT_INDEX_FILE": str(here.path / ".git/index"), "GIT_PREFIX": "", "GIT_COMMON_DIR": str(here.path / ".git")}
+    here.ok("import", url, "data/a", env=env)
+    here.ok("update", "a.dvc", "--rev", "v1", env=env)
+    assert here.text("a") == "1"
+    assert "data/a" in here.ok("list", url, "-R", "--rev", "v1", env=env)
+    here.ok("get", url, "data/a", "--rev", "v1", "-o", "got", env=env)
+    here.ok("status", env=env)
+    assert here.text("got") == "1" and here.git("symbolic-ref", "HEAD") == head
