@@ -234,7 +234,7 @@ int data_unprotect(repo *r, char *const *paths, int n)
 {
   mode_t mask = umask(0);
   umask(mask);
-  mode_t mode = 0666 & ~mask;
+  mode_t mode = r->db.shared ? 0664 : 0666 & ~mask;
   int code = 0;
   for (int i = 0; i < (n < 0 ? 1 : n) && code == 0; i++) {
     char *rel = NULL, *path = NULL;

@@ -247,7 +247,7 @@ int place_output(changes *c, repo *r, const output *o, const selection *parts, c
   path_kind kind;
   mode_t mask = umask(0);
   umask(mask);
-  p.mode = p.db->shared ? 0664 : 0666 & ~mask;
+  p.mode = 0666 & ~mask;
   if (!o->hashed)
     return 0;
   int code = repo_check_no_links(r, o->path);

@@ -52,6 +52,12 @@ static int open_caches(repo *r)
   int code = config_path(&r->cache, &r->config, "cache", "", "dir");
   if (code == 0 && !r->cache && asprintf(&r->cache, "%s/cache", r->dvc) < 0)
     code = error_nomem();
+  if (code == 0) { /* without "..": symbolic links into the cache are what DVC would make of them */
+    char *plain = path_normal("/", r->cache);
+    free(r->cache);
+    r->cache = plain;
+    code = plain ? 0 : OPIS_ENOMEM;
+  }
   if (code == 0 && asprintf(&objects, "%s/files/md5", r->cache) < 0)
     code = error_nomem();
   if (code == 0)

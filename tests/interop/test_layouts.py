@@ -364,3 +364,48 @@ def test_list_below_the_root(pair):
     pair.ok("repo/src", "get", "@/repo", "data", "--rev", "first", "-o", "@/got-first")
     pair.step("repo/src", "get", "@/repo", "data", "-o", "@/not-got", works=False)
     pair.report("other", "list", "@/repo", "src", "-R", "--json")
+
+
+def masked(pair, umask):
+    """Both sides with this umask. DVC has noted that of its start in several places."""
+    import dvc_data.hashfile.db.local as local
+
+    old = os.umask(umask)
+    noted, local.umask = local.umask, umask
+    return lambda: (os.umask(old), setattr(local, "umask", noted))
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("types", ["", "symlink", "hardlink"])
+def test_modes(pair, umask, shared, types):
+    """What is made gets the modes that DVC gives it: objects and their folders here and there, data by each type of link, files of git."""
+    restore = masked(pair, umask)
+    try:
+        settings = "[cache]\n    dir = ../../deep/er/cache\n" + "    shared = group\n" * shared + f"    type = {types}\n" * bool(types)
+        started(pair, "repo")
+        pair.write({**below("repo"), "repo/.dvc/config": f"{settings}[core]\n    remote = store\n['remote \"store\"']\n    url = ../../store/deep\n".encode()})
+        pair.ok("repo", "add", "data", "single")
+        pair.commit("repo")
+        pair.ok("repo", "push")
+        pair.reports("repo")
+        pair.ok("repo", "unprotect", "data")
+        pair.write({"repo/data/a": b"changed", "repo/data/n/e/w": b"w"})
+        pair.ok("repo", "add", "data")
+        pair.commit("repo")
+        pair.ok("repo", "push")
+        pair.each(lambda top: shutil.rmtree(top / "repo/data"))
+        pair.ok("repo", "checkout")
+        pair.each(lambda top: (shutil.rmtree(top / "deep"), shutil.rmtree(top / "repo/data"), (top / "repo/single").unlink()))
+        pair.ok("repo", "pull")
+        pair.ok("repo", "checkout", "--relink")
+        pair.ok("repo", "move", "single", "moved")
+        pair.ok("repo", "unprotect", "moved")
+        started(pair, "second")
+        pair.write({"second/.dvc/config": settings.encode(), "second/own": b"own"})
+        pair.ok("second", "add", "own")
+        pair.ok("second", "get", "../repo", "data", "-o", "copy")
+        pair.ok("second", "gc", "-w", "-p", "../repo", "-f")
+        pair.reports("repo")
+    finally:
+        restore()
