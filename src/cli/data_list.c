@@ -229,9 +229,7 @@ static int list(const choice *c, const char *url, const char *typed)
   view_options view = c->view;
   if (!view.recursive || view.depth < 0)
     view.depth = 0;
-  int code = source_open(&s, url, &c->source);
-  if (code == 0)
-    code = source_path(&path, s, typed);
+  int code = source_open(&s, &path, url, typed, &c->source);
   if (code == 0)
     code = source_here(&here, s);
   if (code == 0)

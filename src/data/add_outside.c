@@ -107,7 +107,7 @@ int add_outside(repo *r, const char *typed, const add_options *a, name_list *wri
   if (code == 0)
     code = lock_check_paths(r, (const char *const[]){rel}, 1, true);
   if (code == 0 && a->to_remote) { /* this repository's settings with a temporary cache */
-    code = asprintf(&folder, "%s/tmp/opis", r->dvc) < 0 ? error_nomem() : source_open(&keeper, r->root, &(source_options){.folder = folder, .hooks = r->hooks});
+    code = asprintf(&folder, "%s/tmp/opis", r->dvc) < 0 ? error_nomem() : source_open(&keeper, NULL, r->root, NULL, &(source_options){.folder = folder, .hooks = r->hooks});
     scratch = keeper ? keeper->repo : NULL;
   }
   repo *into = scratch ? scratch : r;

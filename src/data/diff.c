@@ -272,7 +272,7 @@ static int bring_lists(comparing *c, const targets *before, const targets *now)
   if (code == 0 && wanted.n && asprintf(&folder, "%s/tmp/opis", c->r->dvc) < 0)
     code = error_nomem();
   else if (wanted.n) {
-    code = source_open(&c->lists, c->r->root, &(source_options){.folder = folder, .hooks = c->r->hooks});
+    code = source_open(&c->lists, NULL, c->r->root, NULL, &(source_options){.folder = folder, .hooks = c->r->hooks});
     if (code == 0)
       sync_bring_dirs(c->lists->repo, &wanted);
     free(folder);

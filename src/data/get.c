@@ -171,9 +171,7 @@ int data_get(char **written, const char *url, const char *typed, const get_optio
   free(path);
   path = NULL;
   if (code == 0)
-    code = source_open(&s, url, o->source);
-  if (code == 0)
-    code = source_path(&path, s, typed);
+    code = source_open(&s, &path, url, typed, o->source);
   if (code == 0)
     code = source_view(&t, &root, s, path, &(view_options){.recursive = true});
   if (code == 0)
@@ -207,9 +205,7 @@ int data_get_url(char **where, const char *url, const char *typed, const source_
   remote *side = NULL;
   char *path = NULL, key[OID_KEY + 16];
   *where = NULL;
-  int code = source_open(&s, url, o);
-  if (code == 0)
-    code = source_path(&path, s, typed);
+  int code = source_open(&s, &path, url, typed, o);
   if (code == 0)
     code = source_view(&t, &root, s, path, &(view_options){0});
   if (code == 0 && !(root.flags & TREE_HASHED))

@@ -326,12 +326,12 @@ static bool is_wanted(const tree_search *s, const char *rel, const char *name)
   return path_is_stage_file(name);
 }
 
-/* Whether a folder of the revision, with a '/' at its end, is the root of a DVC repository. */
-static bool has_dvc(const git *g, const git_tree *tree, const char *folder)
+/* Whether a folder of the revision is the root of a DVC repository. */
+static bool is_dvc_root(const git *g, const git_tree *tree, const char *folder)
 {
   char *path;
   git_tree_entry *entry;
-  if (asprintf(&path, "%s.dvc", folder) < 0)
+  if (asprintf(&path, "%s/.dvc", folder) < 0)
     return false;
   bool there = g->git_tree_entry_bypath(&entry, tree, path) == 0;
   free(path);
@@ -355,7 +355,7 @@ static int visit(const char *root, const git_tree_entry *entry, void *payload)
       return -1;
     /* Only what leads to the root, or is below it and no repository of its own. */
     size_t k = strlen(rel);
-    bool other = strncmp(rel, prefix, k < m ? k : m) != 0 || (k > m && has_dvc(s->g, s->tree, rel));
+    bool other = strncmp(rel, prefix, k < m ? k : m) != 0 || (k > m && is_dvc_root(s->g, s->tree, rel));
     free(rel);
     return other;
   }
@@ -398,6 +398,7 @@ int git_files(repo *r, const char *hex, const char *rel, int (*each)(void *user,
 typedef struct tree_listing {
   git *g;
   git_odb *objects;
+  const git_tree *tree;
   const char *folder; /* below the root, with git's prefix before it */
   size_t skip;        /* bytes of the prefix */
   int (*each)(void *user, const char *rel, uint32_t mode, uint64_t size);
@@ -421,6 +422,11 @@ static int list_entry(const char *top, const git_tree_entry *entry, void *payloa
     return -1;
   }
   size_t m = strlen(path), k = n < m ? n : m;
+  bool deeper = m > l->skip && strncmp(path, l->g->prefix, l->skip) == 0;
+  if (S_ISDIR(mode) && deeper && is_dvc_root(l->g, l->tree, path)) {
+    free(path);
+    return 1;
+  }
   bool on_the_way = n && strncmp(path, l->folder, k) == 0 && (m < n ? l->folder[m] == '/' : m == n), inside = !n || (m > n && strncmp(path, l->folder, n) == 0 && path[n] == '/');
   if (inside) {
     l->g->git_odb_read_header(&size, &type, l->objects, l->g->git_tree_entry_id(entry));
@@ -448,7 +454,7 @@ int git_each(repo *r, const char *hex, const char *folder, int (*each)(void *use
   if (code < 0)
     return code;
   git *g = r->git;
-  tree_listing l = {.g = g, .skip = strlen(g->prefix), .each = each, .user = user};
+  tree_listing l = {.g = g, .tree = tree, .skip = strlen(g->prefix), .each = each, .user = user};
   code = git_name(&path, r, folder);
   l.folder = path;
   if (code == 0 && g->git_repository_odb(&l.objects, g->repository) < 0)

@@ -33,7 +33,7 @@ int git_stage_files(repo *r, const char *hex, int (*each)(void *user, const char
 int git_files(repo *r, const char *hex, const char *rel, int (*each)(void *user, const char *rel), void *user);
 /* What a path is in a revision: its mode (as st_mode) and size, of a folder git's own. "" is the root. OPIS_ENOTFOUND. */
 int git_entry(uint32_t *mode, uint64_t *size, repo *r, const char *hex, const char *rel);
-/* Everything below a folder of a revision, folders before what is in them. */
+/* Everything below a folder of a revision, folders before what is in them, but for DVC repositories below this one. */
 int git_each(repo *r, const char *hex, const char *folder, int (*each)(void *user, const char *rel, uint32_t mode, uint64_t size), void *user);
 
 /* The other work trees of this git repository (git worktree) that are there: what would be the root in each, absolute. */

@@ -262,8 +262,10 @@ int data_import(name_list *written, repo *r, const char *url, const char *typed,
     code = gitignore_check_untracked(r, rel);
   if (code == 0)
     code = lock_check_paths(r, (const char *const[]){rel}, 1, true);
+  free(path);
+  path = NULL;
   if (code == 0 && !o->no_exec)
-    code = source_open(&s, url, &from);
+    code = source_open(&s, &path, url, typed, &from);
   if (code == 0 && !o->no_exec && !o->no_download)
     code = source_take(&what, r, s, path, o->jobs);
   else if (code == 0 && s) { /* it must be there all the same */
@@ -343,7 +345,7 @@ static char *find_url(const repo *r, const stage *s, const char *url)
   return there;
 }
 
-static int open_source(source **s, repo *r, const stage *st, const char *rev)
+static int open_source(source **s, char **path, repo *r, const stage *st, const char *rev)
 {
   yaml_node *root = NULL;
   name_list list = {0};
@@ -360,7 +362,7 @@ static int open_source(source **s, repo *r, const stage *st, const char *rev)
   if (code == 0 && !(url = find_url(r, st, st->deps[0].repo_url)))
     code = error_nomem();
   if (code == 0)
-    code = source_open(s, url, &from);
+    code = source_open(s, path, url, st->deps[0].written, &from);
   names_free(&list);
   yaml_node_free(root);
   free(folder);
@@ -399,11 +401,8 @@ int import_bring(repo *r, stage *st, int jobs, uint64_t *brought)
   int code = o->hashed ? output_in_cache(&there, r, o) : 0;
   if (code < 0 || there)
     return code;
-  code = open_source(&s, r, st, st->deps[0].repo_rev_lock ? st->deps[0].repo_rev_lock : st->deps[0].repo_rev);
-  if (code < 0)
-    return code;
-  char *path;
-  code = source_path(&path, NULL, st->deps[0].written);
+  char *path = NULL;
+  code = open_source(&s, &path, r, st, st->deps[0].repo_rev_lock ? st->deps[0].repo_rev_lock : st->deps[0].repo_rev);
   if (code == 0)
     code = source_take(&what, r, s, path, jobs);
   if (code == 0) {
@@ -446,12 +445,13 @@ static int update_one(changes *c, repo *r, stage *st, const update_options *o)
   const char *rev = o->rev ? o->rev : st->deps[0].repo_rev, *before = st->deps[0].repo_rev_lock;
   int code = lock_check_paths(r, (const char *const[]){out->path}, 1, true);
   if (code == 0)
-    code = open_source(&s, r, st, rev);
-  if (code < 0)
+    code = open_source(&s, &path, r, st, rev);
+  if (code < 0) {
+    free(path);
     return code;
+  }
   bool moved = !before || strcmp(before, s->lock) != 0 || !out->hashed;
-  code = source_path(&path, NULL, st->deps[0].written);
-  if (code == 0 && !o->no_download)
+  if (!o->no_download)
     code = source_take(&what, r, s, path, o->jobs);
   if (code == 0 && o->rev)
     code = set_repo_key(st, "rev", o->rev);

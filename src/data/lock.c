@@ -150,12 +150,6 @@ void lock_release(repo *r)
   r->claim = NULL;
 }
 
-static bool overlap(const char *a, const char *b)
-{
-  size_t m = strlen(a), n = strlen(b), k = m < n ? m : n;
-  return memcmp(a, b, k) == 0 && (m == n || (m > n ? a[k] : b[k]) == '/' || k == 0);
-}
-
 static const char *holder(const json_t *info, int64_t *pid)
 {
   const char *command = json_string_value(json_object_get(info, "cmd"));
@@ -174,7 +168,7 @@ static int check_table(const repo *r, const json_t *table, const char *const *re
     char *absolute;
     if (repo_absolute(&absolute, r, rel[i]) < 0)
       return OPIS_ENOMEM;
-    bool same = overlap(absolute, path);
+    bool same = path_overlaps(absolute, path);
     free(absolute);
     if (!same)
       continue;

@@ -107,3 +107,9 @@ bool path_is_stage_file(const char *path)
   size_t n = strlen(path);
   return (n > 4 && strcmp(path + n - 4, ".dvc") == 0) || strcmp(path_name(path), "dvc.yaml") == 0;
 }
+
+bool path_overlaps(const char *a, const char *b)
+{
+  size_t m = strlen(a), n = strlen(b), k = m < n ? m : n;
+  return memcmp(a, b, k) == 0 && (m == n || (m > n ? a[k] : b[k]) == '/' || k == 0);
+}

@@ -134,7 +134,10 @@ static bool is_read_only(const repo *r)
   return !can && (errno == EROFS || (errno == EACCES && r->hooks.reads_only));
 }
 
-static int open_repo(repo **out, const char *start, bool lock, bool git_will_do, const repo_hooks *hooks)
+/* Which folders may be the root: the nearest with .dvc; or, without any, the nearest under git; or the one that is named, and no other. */
+typedef enum finding_root { ROOT_DVC, ROOT_ANY, ROOT_HERE } finding_root;
+
+static int open_repo(repo **out, const char *start, bool lock, finding_root how, const repo_hooks *hooks)
 {
   char *cwd = NULL, here[PATH_MAX];
   repo *r = calloc(1, sizeof *r);
@@ -152,9 +155,13 @@ static int open_repo(repo **out, const char *start, bool lock, bool git_will_do,
     code = error_set_errno("%s", start ? start : ".");
   else if (!(r->cwd = strdup(cwd)))
     code = error_nomem();
-  else if ((r->root = find_above(cwd, ".dvc", true)))
+  else if (how == ROOT_HERE) {
+    r->dvc_there = has(cwd, ".dvc", true);
+    r->root = strdup(cwd);
+    code = r->root ? 0 : error_nomem();
+  } else if ((r->root = find_above(cwd, ".dvc", true)))
     r->dvc_there = true;
-  else if (!git_will_do || !(r->root = find_above(cwd, ".git", false)))
+  else if (how == ROOT_DVC || !(r->root = find_above(cwd, ".git", false)))
     code = error_set(OPIS_ENOTFOUND, "%s: not inside of a DVC repository; 'opis data init' makes one", cwd);
   if (code == 0 && asprintf(&r->dvc, "%s/.dvc", r->root) < 0)
     code = error_nomem();
@@ -190,12 +197,17 @@ static int open_repo(repo **out, const char *start, bool lock, bool git_will_do,
 
 int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks)
 {
-  return open_repo(out, start, lock, false, hooks);
+  return open_repo(out, start, lock, ROOT_DVC, hooks);
 }
 
 int repo_open_any(repo **out, const char *start, const repo_hooks *hooks)
 {
-  return open_repo(out, start, false, true, hooks);
+  return open_repo(out, start, false, ROOT_ANY, hooks);
+}
+
+int repo_open_root(repo **out, const char *root, const repo_hooks *hooks)
+{
+  return open_repo(out, root, false, ROOT_HERE, hooks);
 }
 
 void repo_close(repo *r)

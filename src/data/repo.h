@@ -56,6 +56,8 @@ typedef struct repo {
 int repo_open(repo **out, const char *start, bool lock, const repo_hooks *hooks);
 /* The same without a lock, also where there is git alone: dvc_there tells. */
 int repo_open_any(repo **out, const char *start, const repo_hooks *hooks);
+/* The same of this folder and none above it. */
+int repo_open_root(repo **out, const char *root, const repo_hooks *hooks);
 void repo_close(repo *r);
 int repo_init(const char *folder, bool no_scm, bool subdir, bool force);
 
@@ -85,7 +87,8 @@ char *path_normal(const char *folder, const char *path);
 char *path_relative(const char *from_folder, const char *to); /* both relative to one top: "a" to "a/b/c" -> "b/c"; "a/x" to "b" -> "../../b" */
 char *path_folder(const char *path);                          /* malloc'ed; "" for a bare name */
 const char *path_name(const char *path);
-bool path_is_stage_file(const char *path); /* by its name: "x.dvc" or "dvc.yaml", which no output may have */
+bool path_overlaps(const char *a, const char *b); /* the same, or one is in the other; "" is the top */
+bool path_is_stage_file(const char *path);        /* by its name: "x.dvc" or "dvc.yaml", which no output may have */
 
 /* file_replace and file_replace_open (util/file.h) for files of the repository, path absolute: the temporary file is in .dvc/tmp, so that a kill leaves nothing among what git and the user see. */
 int repo_replace(const repo *r, const char *path, const void *bytes, size_t n, bool sync);

@@ -186,7 +186,7 @@ static int turn_caches(source *s, const source_options *o)
 
 static int open_here(source *s, const char *path, const char *rev, const repo_hooks *hooks)
 {
-  int code = repo_open_any(&s->repo, path, hooks);
+  int code = s->clone ? repo_open_root(&s->repo, path, hooks) : repo_open_any(&s->repo, path, hooks);
   if (code < 0)
     return code;
   bool born = false;
@@ -305,38 +305,6 @@ int source_newest(char hex[41], const char *url, const char *rev, const repo_hoo
   return code;
 }
 
-int source_open(source **out, const char *url, const source_options *o)
-{
-  source *s = calloc(1, sizeof *s);
-  char bare[PATH_MAX];
-  *out = NULL;
-  if (!s)
-    return error_nomem();
-  int code = 0;
-  bool here = is_here(url);
-  if (here)
-    code = open_here(s, url, o->rev, &o->hooks);
-  else {
-    code = make_clone(s, url, o->rev, o->folder);
-    if (code == 0) {
-      snprintf(bare, sizeof bare, "%s/tree", s->clone);
-      code = open_here(s, bare, NULL, &o->hooks);
-      memcpy(s->hex, s->lock, sizeof s->hex); /* as git has it: what the checkout made of it does not count */
-    }
-  }
-  if (code == 0)
-    code = lay_settings(s->repo, o);
-  if (code == 0)
-    code = turn_caches(s, o);
-  if (code == 0 && s->repo->dvc_there)
-    code = s->hex[0] ? stages_load_revision(&s->stages, s->repo, s->hex) : stages_load(&s->stages, s->repo);
-  if (code < 0)
-    source_close(s);
-  else
-    *out = s;
-  return code;
-}
-
 int source_here(char **here, const source *s)
 {
   char cwd[PATH_MAX];
@@ -364,6 +332,131 @@ int source_path(char **path, const source *s, const char *typed)
     memmove(*path, *path + 1, strlen(*path));
   free(here);
   free(from);
+  return code;
+}
+
+/* Whether there is the root of a DVC repository at a path below this one: in the revision, too, where one is read. */
+static bool is_root(const source *s, const char *path)
+{
+  char *dvc = NULL, *rel = NULL;
+  uint32_t mode = 040000;
+  uint64_t size;
+  bool there = asprintf(&rel, "%s/.dvc", path) >= 0 && asprintf(&dvc, "%s/%s", s->repo->root, rel) >= 0 && file_is_folder(dvc) &&
+    (!s->hex[0] || git_entry(&mode, &size, s->repo, s->hex, rel) == 0) && S_ISDIR(mode);
+  free(dvc);
+  free(rel);
+  return there;
+}
+
+/* Goes to another root in the same place. */
+static int move_to(source *s, const char *root, const repo_hooks *hooks)
+{
+  repo *r;
+  int code = repo_open_root(&r, root, hooks);
+  if (code < 0)
+    return code;
+  repo_close(s->repo);
+  s->repo = r;
+  return 0;
+}
+
+/* What roots below this one track is not this one's: goes to the innermost that a path is in or is. */
+static int enter(source *s, char **path, const repo_hooks *hooks)
+{
+  char *root, *inner = strdup(*path), *rest = NULL;
+  int code = inner ? 0 : error_nomem();
+  while (inner && *inner && !is_root(s, inner)) {
+    char *slash = strrchr(inner, '/');
+    *(slash ? slash : inner) = '\0';
+  }
+  if (inner && *inner) {
+    size_t n = strlen(inner);
+    rest = strdup(*path + n + ((*path)[n] == '/'));
+    code = rest ? repo_absolute(&root, s->repo, inner) : error_nomem();
+    if (code == 0) {
+      code = move_to(s, root, hooks);
+      free(root);
+    }
+    if (code == 0) {
+      free(*path);
+      *path = rest;
+      rest = NULL;
+    }
+  }
+  free(inner);
+  free(rest);
+  return code;
+}
+
+static int load(source *s)
+{
+  stages_free(&s->stages);
+  s->stages = (stages){0};
+  return !s->repo->dvc_there ? 0 : s->hex[0] ? stages_load_revision(&s->stages, s->repo, s->hex) : stages_load(&s->stages, s->repo);
+}
+
+/* Whether the revision has anything at a path, or data there. */
+static bool has(const source *s, const char *path)
+{
+  uint32_t mode;
+  uint64_t size;
+  bool there = git_entry(&mode, &size, s->repo, s->hex, path) == 0;
+  for (size_t i = 0; i < s->stages.n && !there; i++)
+    for (size_t k = 0; k < s->stages.items[i]->n_outs && !there; k++)
+      there = s->stages.items[i]->outs[k].path && path_overlaps(s->stages.items[i]->outs[k].path, path);
+  return there;
+}
+
+/* Of a revision, paths are for DVC from git's root, whichever folder of it the url names: where nothing is at the path below that folder, it is looked for there. */
+static int go_up(source *s, char **path, const repo_hooks *hooks)
+{
+  if (!s->hex[0] || s->clone || !s->repo->git_root || strcmp(s->repo->git_root, s->repo->root) == 0)
+    return 0;
+  int code = load(s);
+  if (code < 0 || has(s, *path))
+    return code;
+  char *root = strdup(s->repo->git_root);
+  code = root ? move_to(s, root, hooks) : error_nomem();
+  free(root);
+  return code < 0 ? code : enter(s, path, hooks);
+}
+
+int source_open(source **out, char **path, const char *url, const char *typed, const source_options *o)
+{
+  source *s = calloc(1, sizeof *s);
+  char bare[PATH_MAX];
+  *out = NULL;
+  if (!s)
+    return error_nomem();
+  int code = 0;
+  bool here = is_here(url);
+  if (here)
+    code = open_here(s, url, o->rev, &o->hooks);
+  else {
+    code = make_clone(s, url, o->rev, o->folder);
+    if (code == 0) {
+      snprintf(bare, sizeof bare, "%s/tree", s->clone);
+      code = open_here(s, bare, NULL, &o->hooks);
+      memcpy(s->hex, s->lock, sizeof s->hex); /* as git has it: what the checkout made of it does not count */
+    }
+  }
+  if (code == 0 && path) {
+    code = source_path(path, o->into ? NULL : s, typed);
+    if (code == 0)
+      code = enter(s, path, &o->hooks);
+    if (code == 0)
+      code = go_up(s, path, &o->hooks);
+  }
+  if (code == 0)
+    code = lay_settings(s->repo, o);
+  if (code == 0)
+    code = turn_caches(s, o);
+  if (code == 0)
+    code = load(s);
+  if (code < 0)
+    source_close(s);
+  else
+    *out = s;
   return code;
 }
 

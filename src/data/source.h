@@ -26,8 +26,9 @@ struct source_options {
   repo_hooks hooks;
 };
 
-/* Opens it. A url that is a folder here is opened in place, anything else is cloned by git. OPIS_ENOTFOUND, OPIS_ENETWORK with git's own words. */
-int source_open(source **out, const char *url, const source_options *o);
+/* Opens it. A url that is a folder here is opened in place, anything else is cloned by git. OPIS_ENOTFOUND, OPIS_ENETWORK with git's own words. path (malloc'ed, set also after some failures) is what source_path makes of `typed` (for
+ * an import from the root, else from where the user stands), below the root that is opened: of DVC repositories in one place the innermost that the path is in. NULL: the repository of the url itself. */
+int source_open(source **out, char **path, const char *url, const char *typed, const source_options *o);
 /* The commit that a revision of it (NULL: HEAD, or a clone's default branch) is now, without cloning. */
 int source_newest(char hex[41], const char *url, const char *rev, const repo_hooks *hooks);
 void source_close(source *s); /* NULL is allowed */

@@ -78,6 +78,18 @@ static bool look_at(const viewing *v, int folder, const char *name, struct stat 
   return true;
 }
 
+/* Of another DVC repository, which is not shown from above. */
+static bool is_root(int folder, const char *name)
+{
+  char *dvc;
+  struct stat st;
+  if (asprintf(&dvc, "%s/.dvc", name) < 0)
+    return false;
+  bool root = fstatat(folder, dvc, &st, 0) == 0 && S_ISDIR(st.st_mode);
+  free(dvc);
+  return root;
+}
+
 static int walk(viewing *v, int fd, const ignore *above, int depth)
 {
   size_t length = v->path.n;
@@ -95,7 +107,7 @@ static int walk(viewing *v, int fd, const ignore *above, int depth)
       continue;
     if (!look_at(v, dirfd(d), e->d_name, &st, &own))
       continue;
-    if (S_ISDIR(st.st_mode) && (strcmp(e->d_name, ".dvc") == 0 || strcmp(e->d_name, ".hg") == 0))
+    if (S_ISDIR(st.st_mode) && (strcmp(e->d_name, ".dvc") == 0 || strcmp(e->d_name, ".hg") == 0 || is_root(dirfd(d), e->d_name)))
       continue;
     if (length)
       strbuf_putc(&v->path, '/');
@@ -280,18 +292,12 @@ static int lay_file(void *user, const char *path, size_t n, const uint8_t md5[MD
   return code;
 }
 
-static bool overlaps(const char *a, const char *b)
-{
-  size_t n = strlen(a), m = strlen(b), k = n < m ? n : m;
-  return strncmp(a, b, k) == 0 && (n == m || k == 0 || (n > m ? a[k] : b[k]) == '/');
-}
-
 static int lay_output(viewing *v, tree_entry *root, const output *o)
 {
   laying l = {.v = v, .o = o, .root = root, .path = STRBUF_INIT, .before = STRBUF_INIT};
   uint32_t flags = VIEW_OUT | (o->legacy ? VIEW_LEGACY : 0) | (o->has_size ? VIEW_SIZE : 0);
   int code = 0;
-  if (!o->path || o->refused || !o->cache || !overlaps(o->path, v->top))
+  if (!o->path || o->refused || !o->cache || !path_overlaps(o->path, v->top))
     return 0;
   code = lay_folders(&l, o->path, 0, 0, 0);
   if (code == 0)
