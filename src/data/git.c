@@ -326,12 +326,13 @@ static bool is_wanted(const tree_search *s, const char *rel, const char *name)
   return path_is_stage_file(name);
 }
 
-/* Whether a folder of the revision is the root of a DVC repository. */
+/* Whether a folder of the revision, with or without a '/' at its end, is the root of a DVC repository. */
 static bool is_dvc_root(const git *g, const git_tree *tree, const char *folder)
 {
   char *path;
   git_tree_entry *entry;
-  if (asprintf(&path, "%s/.dvc", folder) < 0)
+  size_t n = strlen(folder);
+  if (asprintf(&path, "%s%s.dvc", folder, n && folder[n - 1] == '/' ? "" : "/") < 0)
     return false;
   bool there = g->git_tree_entry_bypath(&entry, tree, path) == 0;
   free(path);

@@ -409,3 +409,57 @@ def test_modes(pair, umask, shared, types):
         pair.reports("repo")
     finally:
         restore()
+
+
+def test_sources_with_nested_roots(pair):
+    """Of what a path is in, the innermost root counts, in a work tree, a revision and a clone; from above it is not there."""
+    pair.write({".config/dvc/config": b"[core]\n    remote = store\n['remote \"store\"']\n    url = @/store\n"})
+    pair.each(lambda top: (top / "mono/sub").mkdir(parents=True))
+    pair.git("mono", "init", "-q", "-b", "main")
+    pair.ok("mono/sub", "init", "--subdir")
+    pair.write({"mono/README": b"r", "mono/sub/code/x.py": b"x", "mono/sub/code/images/i": b"i", **below("mono/sub")})
+    pair.ok("mono/sub", "add", "data", "single", "code/images")
+    pair.ok("mono/sub", "push")
+    pair.commit("mono")
+    pair.git("mono", "tag", "first")
+    pair.write({"mono/sub/data/c": b"new"})
+    pair.ok("mono/sub", "add", "data")
+    pair.ok("mono/sub", "push")
+    pair.commit("mono")
+    started(pair, "top")
+    pair.write({"top/t": b"t", "top/mixed/of-git": b"g", "top/mixed/d": b"d"})
+    pair.each(lambda top: (top / "top/in").mkdir())
+    pair.ok("top", "add", "t", "mixed/d")
+    pair.ok("top/in", "init", "--subdir")
+    pair.write(below("top/in"))
+    pair.ok("top/in", "add", "data")
+    pair.ok("top/in", "push")
+    pair.ok("top", "push")
+    pair.commit("top")
+    started(pair, "here")
+    n = 0
+    for url, revision in (("../mono", None), ("../mono", "first"), ("file://@/mono", None), ("file://@/mono", "first"), ("../mono/sub", "first")):
+        rev = ("--rev", revision) if revision else ()
+        for path in ("sub/data", "sub/single", "sub/code", "sub", "README", "sub/data/a", "sub/nosuch"):
+            n += 1
+            pair.step("here", "get", url, path, *rev, "-o", f"got{n}", works=path != "sub/nosuch")
+        for path in ("sub", "sub/data", "sub/code") + (() if url == "../mono/sub" else (".",)):
+            pair.report("here", "list", url, path, "-R", *rev, "--json")
+    for url in ("../top", "file://@/top"):
+        for path in (".", "in", "in/data", "mixed"):
+            n += 1
+            pair.ok("here", "get", url, path, "-o", f"got{n}")
+            pair.report("here", "list", url, path, "-R", "--json")
+    for i, (url, path, rev) in enumerate((("../mono", "sub/data", ()), ("../mono", "sub/single", ("--rev", "first")), ("../mono/sub", "sub/data", ("--rev", "first")), ("../top", "in/data", ()))):
+        pair.ok("here", "import", url, path, "-o", f"i{i}", *rev)
+    pair.ok("here", "import", "file://@/mono", "sub/data/sub", "-o", "cloned", "--no-exec")
+    pair.write({"mono/sub/data/sub/d": b"newer", "mono/sub/single": b"33"})
+    pair.ok("mono/sub", "add", "data", "single")
+    pair.ok("mono/sub", "push")
+    pair.commit("mono")
+    pair.ok("here", "update", "i0.dvc", "i2.dvc")
+    pair.ok("here", "update", "i1.dvc", "--rev", "main")
+    pair.each(lambda top: (shutil.rmtree(top / "here/.dvc/cache"), shutil.rmtree(top / "here/i0"), (top / "here/i1").unlink(), shutil.rmtree(top / "here/i2")))
+    for side in pair.both:
+        side.run("here", "pull", "i0.dvc", "i1.dvc", "i2.dvc", "i3.dvc")
+    assert without_lists(pair.mine.files()) == without_lists(pair.theirs.files())
