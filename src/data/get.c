@@ -211,7 +211,7 @@ int data_get_url(char **where, const char *url, const char *typed, const source_
   if (code == 0 && !(root.flags & TREE_HASHED))
     code = error_set(OPIS_ENOTFOUND, "%s: no data of %s", typed, url);
   if (code == 0)
-    code = transfer_open(&side, s->repo, NULL);
+    code = transfer_open(&side, s->repo, source_remote(s, path));
   if (code == 0) {
     oid id = {.dir = (root.flags & VIEW_DIR_HASH) != 0};
     memcpy(id.md5, root.md5, MD5_SIZE);

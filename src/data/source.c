@@ -486,9 +486,31 @@ int source_bring_dir(source *s, const oid *o, bool legacy, const char *name)
   return code;
 }
 
+const char *source_remote(const source *s, const char *path)
+{
+  for (size_t i = 0; i < s->stages.n; i++)
+    for (size_t k = 0; k < s->stages.items[i]->n_outs; k++) {
+      const output *o = &s->stages.items[i]->outs[k];
+      size_t n = o->remote && o->path ? strlen(o->path) : 0;
+      if (n && strncmp(path, o->path, n) == 0 && (!path[n] || path[n] == '/'))
+        return o->remote;
+    }
+  return NULL;
+}
+
+static bool any_remote(const source *s)
+{
+  for (size_t i = 0; i < s->stages.n; i++)
+    for (size_t k = 0; k < s->stages.items[i]->n_outs; k++)
+      if (s->stages.items[i]->outs[k].remote)
+        return true;
+  return false;
+}
+
 /* The objects behind the files that are no files of the source itself; near: only those that its cache has not. */
 static int need(used *u, source *s, const tree *t, const tree_entry *root, bool near)
 {
+  bool several = any_remote(s);
   for (size_t i = 0; i < t->n + 1; i++) {
     const tree_entry *e = i < t->n ? &t->entries[i] : root;
     bool legacy = (e->flags & VIEW_LEGACY) != 0;
@@ -503,6 +525,7 @@ static int need(used *u, source *s, const tree *t, const tree_entry *root, bool 
       return OPIS_ENOMEM;
     o->oid = id;
     o->legacy = legacy;
+    o->remote = several ? source_remote(s, e->path) : NULL;
   }
   return 0;
 }

@@ -33,6 +33,8 @@ int source_open(source **out, char **path, const char *url, const char *typed, c
 int source_newest(char hex[41], const char *url, const char *rev, const repo_hooks *hooks);
 void source_close(source *s); /* NULL is allowed */
 
+/* The remote of its own that the output has which a path is in (the source's string); NULL: the default one. */
+const char *source_remote(const source *s, const char *path);
 /* A directory object, made readable: in the repository's cache. */
 int source_bring_dir(source *s, const oid *o, bool legacy, const char *remote);
 /* An object's bytes: from the cache, or from that of the source. */

@@ -196,3 +196,21 @@ def test_a_repository_of_git_alone(tmp_path):
     assert opis(tmp_path, "list", "plain", "-R").splitlines() == ["d/g", "f"]
     opis(tmp_path, "get", "plain", "d", "--rev", "HEAD")
     assert (tmp_path / "d/g").read_bytes() == b"2"
+
+
+def test_an_output_with_a_remote_of_its_own(source, url, tmp_path):
+    second = tmp_path / "second"
+    source.ok("remote", "add", "second", second)
+    source.write({"x": b"x", "y/z": b"z"}, "two")
+    source.ok("add", "two")
+    source.write({"two.dvc": source.text("two.dvc").encode() + b"  remote: second\n"})
+    source.ok("push")
+    source.commit("three")
+    assert opis(tmp_path, "get", url, "two", "--show-url").startswith(f"{second}/files/md5/")
+    opis(tmp_path, "get", url, "two")
+    opis(tmp_path, "get", url, "two/y/z")
+    opis(tmp_path, "get", url, ".", "-o", "all")
+    assert (tmp_path / "two/x").read_bytes() == b"x" and (tmp_path / "z").read_bytes() == b"z" and (tmp_path / "all/two/y/z").read_bytes() == b"z" and (tmp_path / "all/single").exists()
+    here = Repository(tmp_path / "here")
+    here.ok("import", url, "two")
+    assert here.read("two") == {"x": b"x", "y/z": b"z"}
