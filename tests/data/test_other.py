@@ -198,8 +198,8 @@ def test_a_repository_of_git_alone(tmp_path):
     assert (tmp_path / "d/g").read_bytes() == b"2"
 
 
-def test_an_output_with_a_remote_of_its_own(source, url, tmp_path):
-    second = tmp_path / "second"
+def test_an_output_with_a_remote_of_its_own(source, tmp_path):
+    second, url = tmp_path / "second", f"file://{source.path}"
     source.ok("remote", "add", "second", second)
     source.write({"x": b"x", "y/z": b"z"}, "two")
     source.ok("add", "two")
