@@ -465,6 +465,8 @@ static int update_one(changes *c, repo *r, stage *st, const update_options *o)
     code = clear_out(st);
   if (code == 0 && !o->no_download) /* before the .dvc file, which then says what is there: it refuses where changes would be lost */
     code = place_output(c, r, out, NULL, &(checkout_options){.force = false});
+  if (code == OPIS_ECONFLICT) /* neither can be added, nor has update a --force */
+    code = error_set(code, "%s: has changes of its own that no version has; 'opis data checkout --force %s' gives them up, or move them elsewhere", out->path, st->file);
   if (code == 0)
     code = stage_save(r, st);
   if (code == 0 && o->no_download && moved && scan_kind(r, out->path) != PATH_MISSING && out->hashed)

@@ -47,8 +47,12 @@ def test_changes_are_not_lost(here, source):  # noqa: F811
     here.ok("import", "../repo", "data", "--rev", "v1")
     here.write({"a": b"my own"}, "data")
     before = here.text("data.dvc")
-    assert "no version has" in here.fails("update", "data.dvc", "--rev", "main")
+    refused = here.fails("update", "data.dvc", "--rev", "main")
+    assert "no version has" in refused and "'opis data checkout --force data.dvc'" in refused
     assert here.text("data/a") == "my own" and here.text("data.dvc") == before
+    here.ok("checkout", "--force", "data.dvc")
+    here.ok("update", "data.dvc", "--rev", "main")
+    assert here.text("data/a") == "changed"
 
 
 def test_moved_and_committed(here, source):  # noqa: F811
