@@ -133,6 +133,8 @@ int used_add(used *u, repo *r, const output *out, const selection *parts, const 
 {
   if (out->refused || !out->cache || !out->hashed || (options->pushable && !out->push))
     return 0;
+  if (options->remote && out->remote && strcmp(options->remote, out->remote) != 0)
+    return 0;
   if (options->max_size && out->has_size && out->size >= options->max_size)
     return 0;
   if (!options->imports && stage_is_import(out->stage) && out->stage->deps[0].repo_url)
@@ -240,7 +242,9 @@ static int collect_commit(void *user, const char *hex)
 
 int used_collect(used *u, repo *r, char *const *names, int n, const sync_options *o, const used_options *options)
 {
-  collecting c = {u, r, names, n, o, options};
+  used_options with_remote = *options;
+  with_remote.remote = o->remote;
+  collecting c = {u, r, names, n, o, &with_remote};
   stages set;
   *u = (used){0};
   bool others = o->all_branches || o->all_tags || o->all_commits;

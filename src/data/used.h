@@ -24,6 +24,7 @@ typedef struct used {
 typedef struct used_options {
   bool names;              /* fill in used_object.name */
   bool pushable;           /* leave out outputs with "push: false" */
+  const char *remote;      /* leave out outputs that name another remote; NULL: take all */
   uint64_t max_size;       /* only outputs that are smaller; 0: all */
   bool imports;            /* take imports, too, whose objects come from elsewhere */
   const struct used *only; /* sorted: nothing but objects that are in it; NULL: all */
@@ -41,7 +42,7 @@ void used_bound(used *u);                                   /* the same, when th
 size_t used_find(const used *u, const oid *o, bool legacy); /* where it is among the sorted ones; u->n: not there */
 void used_free(used *u);
 
-/* Adds what the scopes name: targets of the work tree, and of each commit that o says. */
+/* Adds what the scopes name: targets of the work tree, and of each commit that o says; with o->remote but for outputs that name another one. */
 int used_collect(used *u, repo *r, char *const *names, int n, const sync_options *o, const used_options *options);
 
 #endif

@@ -305,3 +305,22 @@ def test_sizes_and_damage(remote, tmp_path):
         path.chmod(0o444)
     out = remote.run("verify", "--dry")
     assert out.returncode != 0 and all(f"data/{name}".encode() in out.stdout + out.stderr for name in bad)
+
+
+def test_a_remote_by_name_is_not_for_outputs_of_another(remote, tmp_path):
+    """What an output keeps on a remote of its own neither goes to another one nor comes from there."""
+    for name in ("private", "public"):
+        remote.ok("remote", "add", name, tmp_path / name)
+    remote.write({"a": b"a", "secret/s": b"s"})
+    remote.ok("add", "a", "secret")
+    remote.write({"secret.dvc": remote.text("secret.dvc").encode() + b"  remote: private\n"})
+    stored = lambda name: {p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}  # noqa: E731
+    remote.ok("push", "-r", "public")
+    assert stored("public") == {b"a"} and json.loads(remote.ok("status", "-c", "-r", "public", "--json")) == {}
+    remote.ok("push", "-r", "private", "secret")
+    assert len(stored("private")) == 2
+    remote.ok("push")
+    assert stored("store") == {b"a"} and len(stored("private")) == 2
+    shutil.rmtree(remote.path / ".dvc/cache")
+    assert remote.ok("fetch", "-r", "public") == "1 file fetched\n"
+    assert remote.ok("fetch") == "2 files fetched\n"
