@@ -192,7 +192,7 @@ static int open_here(source *s, const char *path, const char *rev, const repo_ho
   bool born = false;
   if (s->repo->git_root) {
     code = git_has_commits(&born, s->repo);
-    if (code == 0 && born)
+    if (code == 0 && (born || rev))
       code = git_resolve(s->lock, s->repo, rev ? rev : "HEAD");
   } else if (rev)
     code = error_set(OPIS_EINVALID, "%s: not under git, so that it has no revision %s", path, rev);

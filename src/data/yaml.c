@@ -35,9 +35,26 @@ static size_t byte_of(reader *r, size_t character)
   return r->at;
 }
 
+/* Where git's marks of a merge stand, as a number of a line; 0: nowhere. */
+static size_t conflict_line(const reader *r)
+{
+  static const char mark[] = "<<<<<<< ";
+  size_t line = 1, n = strlen(mark);
+  for (const char *p = r->bytes, *end = r->bytes + r->n; p && (size_t)(end - p) > n; line++) {
+    if (memcmp(p, mark, n) == 0)
+      return line;
+    p = memchr(p, '\n', (size_t)(end - p));
+    p += p != NULL;
+  }
+  return 0;
+}
+
 static int broken(reader *r)
 {
   const yaml_parser_t *p = &r->parser;
+  size_t conflict = conflict_line(r);
+  if (conflict)
+    return error_set(OPIS_EFORMAT, "%s: line %zu: a conflict of a merge; 'git checkout --ours' (or --theirs) of this file takes one of the two", r->what, conflict);
   return error_set(p->error == YAML_MEMORY_ERROR ? OPIS_ENOMEM : OPIS_EFORMAT, "%s: line %zu: not YAML: %s", r->what, p->problem_mark.line + 1, p->problem ? p->problem : "broken");
 }
 

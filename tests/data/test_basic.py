@@ -492,3 +492,22 @@ def test_cache_on_another_file_system(repo, types):
         assert done.returncode == 0 and (b"none of the link types" in done.stderr) == (types == "hardlink"), done.stderr
         assert repo.read("data") == {"a": b"1"} and (repo.path / "data/a").is_symlink() == ("symlink" in types)
         assert repo.ok("status", "--json") == "{}\n"
+
+
+def test_a_merge_in_progress(repo):
+    """Nothing is done with a .dvc file that has conflicts, and the error says what it is; when they are settled all is well."""
+    repo.write({"f": b"1"})
+    repo.ok("add", "f")
+    repo.commit()
+    for branch in ("one", "two"):
+        repo.git("checkout", "-q", "-b", branch, "main")
+        repo.write({"f": branch.encode()})
+        repo.ok("add", "f")
+        repo.commit()
+    assert subprocess.run(["git", "merge", "-q", "one"], cwd=repo.path, env=repo.env, capture_output=True).returncode == 1
+    for verb in (["status"], ["add", "f"], ["checkout", "-f"], ["diff"], ["gc", "-w", "-f"], ["push"]):
+        assert "f.dvc: line 2: a conflict of a merge" in repo.fails(*verb)
+    assert len(repo.objects()) == 3
+    repo.git("checkout", "--theirs", "f.dvc")
+    repo.ok("checkout")
+    assert repo.text("f") == "one"

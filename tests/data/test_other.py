@@ -214,3 +214,11 @@ def test_an_output_with_a_remote_of_its_own(source, tmp_path):
     here = Repository(tmp_path / "here")
     here.ok("import", url, "two")
     assert here.read("two") == {"x": b"x", "y/z": b"z"}
+
+
+def test_a_revision_before_the_first_commit(repo, tmp_path):
+    repo.write({"f": b"1"})
+    repo.ok("add", "f")
+    for verb in (["list", "."], ["get", ".", "f", "-o", tmp_path / "got"]):
+        assert "no revision" in repo.fails(*verb, "--rev", "HEAD")
+    assert not (tmp_path / "got").exists()
