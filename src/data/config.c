@@ -142,12 +142,15 @@ int config_write_level(const config *c, config_level level, const strbuf *text)
     code = file_make_folders(folder, 0777);
   }
   const char *bytes = text->s ? text->s : "";
-  char *scratch = NULL;
+  char *scratch = NULL, *behind = file_behind(c->files[level]);
+  if (code == 0 && !behind)
+    code = OPIS_ENOMEM;
   if (code == 0 && (level == CONFIG_REPO || level == CONFIG_LOCAL)) {
-    code = asprintf(&scratch, "%s/tmp/opis/place", folder) < 0 ? error_nomem() : temporary_replace(c->files[level], scratch, bytes, text->n, true);
+    code = asprintf(&scratch, "%s/tmp/opis/place", folder) < 0 ? error_nomem() : temporary_replace(behind, scratch, bytes, text->n, true);
     free(scratch);
   } else if (code == 0)
-    code = file_replace(c->files[level], bytes, text->n, 0666, true);
+    code = file_replace(behind, bytes, text->n, 0666, true);
+  free(behind);
   free(folder);
   return code;
 }

@@ -50,7 +50,9 @@ static int write_some(file_replacement *files, size_t *n, repo *r, stage *const 
     code = repo_absolute(&path, r, s[*n]->file);
     if (code < 0)
       break;
-    code = repo_replace_open(f, r, path, 0666);
+    char *behind = file_behind(path);
+    code = behind ? repo_replace_open(f, r, behind, 0666) : OPIS_ENOMEM;
+    free(behind);
     free(path);
     if (code < 0)
       break;

@@ -110,9 +110,10 @@ int repo_replace_open(file_replacement *f, const repo *r, const char *path, mode
 
 int repo_replace(const repo *r, const char *path, const void *bytes, size_t n, bool sync)
 {
-  char *scratch = repo_scratch(r);
-  int code = scratch ? temporary_replace(path, scratch, bytes, n, sync) : error_nomem();
+  char *scratch = repo_scratch(r), *behind = file_behind(path);
+  int code = scratch && behind ? temporary_replace(behind, scratch, bytes, n, sync) : error_nomem();
   free(scratch);
+  free(behind);
   return code;
 }
 

@@ -90,7 +90,8 @@ const char *path_name(const char *path);
 bool path_overlaps(const char *a, const char *b); /* the same, or one is in the other; "" is the top */
 bool path_is_stage_file(const char *path);        /* by its name: "x.dvc" or "dvc.yaml", which no output may have */
 
-/* file_replace and file_replace_open (util/file.h) for files of the repository, path absolute: the temporary file is in .dvc/tmp, so that a kill leaves nothing among what git and the user see. */
+/* file_replace and file_replace_open (util/file.h) for files of the repository, path absolute: the temporary file is in .dvc/tmp, so that a kill leaves nothing among what git and the user see. repo_replace
+ * leaves a symbolic link as it is and replaces what it leads to. */
 int repo_replace(const repo *r, const char *path, const void *bytes, size_t n, bool sync);
 int repo_replace_open(file_replacement *f, const repo *r, const char *path, mode_t mode);
 char *repo_scratch(const repo *r); /* the folder of such files; malloc'ed, NULL without memory; need not exist */

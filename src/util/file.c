@@ -231,6 +231,15 @@ int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, 
   return file_replace_commit(&r, sync);
 }
 
+char *file_behind(const char *path)
+{
+  struct stat st;
+  char *real = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
+  if (!real && !(real = strdup(path)))
+    error_nomem();
+  return real;
+}
+
 int file_make_folders(const char *path, mode_t mode)
 {
   if (file_is_folder(path))

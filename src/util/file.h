@@ -45,9 +45,11 @@ int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, 
 
 int file_write_all(int fd, const void *bytes, size_t size, const char *what); /* all bytes, EINTR and short writes handled */
 int file_make_folders(const char *path, mode_t mode);                         /* mkdir -p */
-bool file_is_folder(const char *path);                                        /* follows links */
-bool file_exists(const char *path);                                           /* follows links */
-int path_join(char **joined, const char *folder, const char *name);           /* malloc'ed; an absolute name stays as it is */
+char *file_behind(
+  const char *path); /* where a symbolic link leads, to replace that and not the link: malloc'ed; the path itself when it is none, or leads nowhere. NULL without memory */
+bool file_is_folder(const char *path);                              /* follows links */
+bool file_exists(const char *path);                                 /* follows links */
+int path_join(char **joined, const char *folder, const char *name); /* malloc'ed; an absolute name stays as it is */
 
 /* The folder of the account that runs this, as the system's list has it, "/" where it has none; and the user's home, which is $HOME where that is set. malloc'ed; NULL: no memory. */
 char *file_account_home(void);

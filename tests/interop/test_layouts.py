@@ -463,3 +463,27 @@ def test_sources_with_nested_roots(pair):
     for side in pair.both:
         side.run("here", "pull", "i0.dvc", "i1.dvc", "i2.dvc", "i3.dvc")
     assert without_lists(pair.mine.files()) == without_lists(pair.theirs.files())
+
+
+def test_files_of_git_behind_links(pair):
+    """.dvc files and settings that are symbolic links stay links: what they lead to is written."""
+    started(pair, "repo")
+    pair.write({**below("repo"), "settings": b"[cache]\n    type = copy\n"})
+    pair.ok("repo", "add", "data", "single")
+
+    def turn(top):
+        (top / "repo/real").mkdir()
+        for name in ("single.dvc", "data.dvc"):
+            (top / "repo" / name).rename(top / "repo/real" / name)
+            (top / "repo" / name).symlink_to("real/" + name)
+        (top / "repo/.dvc/config").unlink()
+        (top / "repo/.dvc/config").symlink_to("../../settings")
+
+    pair.each(turn)
+    pair.reports("repo", cloud=False)
+    pair.write({"repo/single": b"changed", "repo/data/c": b"new", "repo/more": b"more"})
+    pair.ok("repo", "add", "single", "data", "more")
+    pair.ok("repo", "config", "core.check_update", "false")
+    pair.write({"repo/single": b"again"})
+    pair.ok("repo", "add", "single")
+    pair.reports("repo", cloud=False)
