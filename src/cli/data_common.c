@@ -1,6 +1,8 @@
 /* What the commands of `opis data` share: opening the repository, asking, printing. */
 #include "cli/data.h"
 
+#include "util/strbuf.h"
+
 #include <opis/error.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -158,15 +160,20 @@ void data_print_changes(const changes *c)
 
 void data_print_json(const char *s)
 {
+  size_t n = strlen(s), length;
   putchar('"');
-  for (; *s; s++) {
+  for (; n; s += length, n -= length) {
     unsigned char c = (unsigned char)*s;
-    if (c == '"' || c == '\\')
+    length = utf8_sequence(s, n);
+    if (length == 0) { /* no UTF-8, which JSON must be: as Python has it, and lists of folders */
+      printf("\\udc%02x", c);
+      length = 1;
+    } else if (c == '"' || c == '\\')
       printf("\\%c", c);
     else if (c < 0x20)
       printf("\\u%04x", c);
     else
-      putchar(c);
+      fwrite(s, 1, length, stdout);
   }
   putchar('"');
 }

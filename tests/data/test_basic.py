@@ -511,3 +511,24 @@ def test_a_merge_in_progress(repo):
     repo.git("checkout", "--theirs", "f.dvc")
     repo.ok("checkout")
     assert repo.text("f") == "one"
+
+
+def test_names_that_are_not_utf8(repo):
+    """DVC fails at them. They come back as they are, and JSON stays JSON: their bytes are Python's surrogates, as in the list of the folder."""
+    repo.commit()
+    (repo.path / "data").mkdir()
+    names = {b"\xff\xfe": b"0", b"ok\x80\xc3\xa9": b"1", b"\xed\xa0\x80": b"2", "é😀".encode(): b"3"}
+    for name, content in names.items():
+        with open(os.path.join(os.fsencode(repo.path / "data"), name), "wb") as f:
+            f.write(content)
+    repo.ok("add", "data")
+    for args in (["list", ".", "data", "--json"], ["diff", "--json"]):
+        text = repo.ok(*args)
+        text.encode("utf-8")
+        found = {os.fsencode(entry["path"]).rpartition(b"/")[2] for part in [json.loads(text)] for entry in (part if isinstance(part, list) else part["added"])}
+        assert found - {b"", b"data"} == set(names), args
+    repo.commit()
+    for path in (repo.path / "data").iterdir():
+        path.unlink()
+    repo.ok("checkout", "-f")
+    assert {os.fsencode(p.name): p.read_bytes() for p in (repo.path / "data").iterdir()} == names
