@@ -1,5 +1,7 @@
 /* A .dvc file, or dvc.yaml with dvc.lock (split at a NUL): paths stay inside of the repository, and an edited file can be read again and says what was put in. */
+#include "data/params.h"
 #include "data/stage.h"
+#include "util/error.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +17,21 @@ static void check(const stage *s)
   }
 }
 
+/* params.yaml has something for templates. */
+static int read_params(void *user, char **bytes, size_t *n, const char *path)
+{
+  static const char text[] = "a: 1\nb: {c: [x, 2.5, {d: e f}], on: true}\n";
+  (void)user;
+  if (strcmp(path, "params.yaml") != 0)
+    return error_set(OPIS_ENOTFOUND, "%s: none", path);
+  *bytes = strdup(text);
+  *n = sizeof text - 1;
+  return *bytes ? 0 : error_nomem();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+  const param_source source = {.read = read_params, .root = "/repo"};
   const char *text = (const char *)data, *nul = size ? memchr(data, 0, size) : NULL;
   stage *s, *again;
   stages set = {0};
@@ -33,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     stage_free(s);
   }
   size_t n = nul ? (size_t)(nul - text) : size;
-  if (stage_parse_pipeline(&set, "dvc.yaml", text, n, nul ? nul + 1 : NULL, nul ? size - n - 1 : 0) == 0)
+  if (stage_parse_pipeline(&set, "dvc.yaml", text, n, nul ? nul + 1 : NULL, nul ? size - n - 1 : 0, &source) == 0)
     for (size_t i = 0; i < set.n; i++)
       check(set.items[i]);
   stages_free(&set);

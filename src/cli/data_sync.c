@@ -75,24 +75,34 @@ static bool is_bare(const char *group)
   return strcmp(group, "always changed") == 0 || strcmp(group, "changed command") == 0 || strcmp(group, "changed checksum") == 0;
 }
 
+/* How much of an entry's heading is that of the one before: nothing, the stage, its group, the file whose parameters are told. */
+typedef enum sameness { NOTHING, STAGE, GROUP, FILE_OF_PARAMS } sameness;
+
+static sameness compare_headings(const status_entry *e, const status_entry *before)
+{
+  if (!before || strcmp(before->stage, e->stage) != 0)
+    return NOTHING;
+  if (strcmp(before->group, e->group) != 0)
+    return STAGE;
+  return e->key && before->key && strcmp(before->path, e->path) == 0 ? FILE_OF_PARAMS : GROUP;
+}
+
 static void print_status(const status_list *l)
 {
-  const char *before = "", *group = "";
   for (size_t i = 0; i < l->n; i++) {
     const status_entry *e = &l->items[i];
-    if (strcmp(before, e->stage) != 0) {
+    sameness same = compare_headings(e, i ? e - 1 : NULL);
+    if (same < STAGE)
       printf("%s:\n", e->stage);
-      group = "";
-    }
-    if (is_bare(e->group))
+    if (is_bare(e->group)) {
       printf("\t%s\n", e->group);
-    else {
-      if (strcmp(before, e->stage) != 0 || strcmp(group, e->group) != 0)
-        printf("\t%s:\n", e->group);
-      printf("\t\t%s:%*s%s\n", e->state, (int)(19 - strlen(e->state)), "", e->path);
+      continue;
     }
-    before = e->stage;
-    group = e->group;
+    if (same < GROUP)
+      printf("\t%s:\n", e->group);
+    if (e->key && same < FILE_OF_PARAMS)
+      printf("\t\t%s:\n", e->path);
+    printf("%s%s:%*s%s\n", e->key ? "\t\t\t" : "\t\t", e->state, (int)(19 - strlen(e->state)), "", e->key ? e->key : e->path);
   }
 }
 
@@ -101,10 +111,12 @@ static void print_status_json(const status_list *l)
   putchar('{');
   for (size_t i = 0; i < l->n; i++) {
     const status_entry *e = &l->items[i], *before = i ? e - 1 : NULL;
-    bool new_stage = !before || strcmp(before->stage, e->stage) != 0, new_group = new_stage || strcmp(before->group, e->group) != 0;
-    if (new_group && before)
+    sameness same = compare_headings(e, before);
+    if (before && before->key && same < FILE_OF_PARAMS)
+      putchar('}');
+    if (before && same < GROUP)
       fputs(is_bare(before->group) ? "" : "}}", stdout);
-    if (new_stage) {
+    if (same < STAGE) {
       fputs(before ? "], " : "", stdout);
       data_print_json(e->stage);
       fputs(": [", stdout);
@@ -114,13 +126,21 @@ static void print_status_json(const status_list *l)
       data_print_json(e->group);
       continue;
     }
-    if (new_group)
+    if (same < GROUP)
       printf("{\"%s\": {", e->group);
-    data_print_json(e->path);
+    if (same < FILE_OF_PARAMS) {
+      data_print_json(e->path);
+      fputs(e->key ? ": {" : "", stdout);
+    }
+    if (e->key)
+      data_print_json(e->key);
     printf(": \"%s\"", e->state);
   }
-  if (l->n)
-    fputs(is_bare(l->items[l->n - 1].group) ? "]" : "}}]", stdout);
+  if (l->n) {
+    const status_entry *last = &l->items[l->n - 1];
+    fputs(last->key ? "}" : "", stdout);
+    fputs(is_bare(last->group) ? "]" : "}}]", stdout);
+  }
   puts("}");
 }
 

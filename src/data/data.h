@@ -56,6 +56,7 @@ typedef struct status_entry {
   char *stage;       /* "data.dvc" */
   const char *group; /* "changed outs", "changed deps"; and without a path "changed command", "changed checksum" */
   char *path;
+  char *key;         /* a parameter's, when path is the file that it is in and not all of the file is meant; else NULL */
   const char *state; /* "modified", "deleted", "new", "not in cache" */
 } status_entry;
 typedef struct status_list {

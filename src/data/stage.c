@@ -1,5 +1,5 @@
 /* Stage files parsed. */
-#include "data/stage.h"
+#include "data/stage_parts.h"
 
 #include "util/error.h"
 
@@ -31,7 +31,6 @@ void stage_free(stage *s)
   free(s->wdir);
   free(s->md5);
   free(s->cmd);
-  free(s->locked_cmd);
   strbuf_free(&s->text);
   free(s);
 }
@@ -44,6 +43,7 @@ void stages_free(stages *set)
   map_free(&set->outs);
   map_free(&set->above);
   map_free(&set->files);
+  arena_free(&set->memory);
   *set = (stages){0};
 }
 
@@ -113,7 +113,7 @@ static char *copy(const char *s)
   return s ? strdup(s) : NULL;
 }
 
-static stage *new_stage(const char *rel, const char *name)
+stage *stage_begin(const char *rel, const char *name)
 {
   stage *s = calloc(1, sizeof *s);
   if (!s)
@@ -127,7 +127,7 @@ static stage *new_stage(const char *rel, const char *name)
   return NULL;
 }
 
-static output *add_output(stage *s, bool dep)
+output *stage_add_entry(stage *s, bool dep)
 {
   output **list = dep ? &s->deps : &s->outs;
   size_t *n = dep ? &s->n_deps : &s->n_outs;
@@ -140,7 +140,7 @@ static output *add_output(stage *s, bool dep)
 }
 
 /* A path that is absolute, a URL, or leads out has no place in the repository. */
-static int place(output *o, const char *written)
+int output_place(output *o, const char *written)
 {
   o->written = strdup(written);
   if (!o->written)
@@ -156,16 +156,16 @@ static int place(output *o, const char *written)
 }
 
 /* An entry of "outs" or "deps", of a .dvc file or of dvc.lock. */
-static int read_entry(stage *s, const yaml_node *node, bool dep)
+int stage_read_entry(stage *s, const yaml_node *node, bool dep)
 {
   const char *path = yaml_text(node, "path"), *md5 = yaml_text(node, "md5");
   static const char *const sums[] = {"etag", "checksum"};
   if (!path)
     return error_set(OPIS_EFORMAT, "%s: an entry of '%s' has no path", s->file, dep ? "deps" : "outs");
-  output *o = add_output(s, dep);
+  output *o = stage_add_entry(s, dep);
   if (!o)
     return error_nomem();
-  int code = place(o, path);
+  int code = output_place(o, path);
   if (code < 0)
     return code;
   o->legacy = !yaml_get(node, "hash");
@@ -212,11 +212,11 @@ static int read_entries(stage *s, const yaml_node *list, bool dep)
   if (list && list->kind != YAML_SEQUENCE)
     return error_set(OPIS_EFORMAT, "%s: '%s' is no list", s->file, dep ? "deps" : "outs");
   for (size_t i = 0; list && i < list->n && code == 0; i++)
-    code = read_entry(s, list->items[i], dep);
+    code = stage_read_entry(s, list->items[i], dep);
   return code;
 }
 
-static int set_wdir(stage *s, const char *wdir)
+int stage_set_wdir(stage *s, const char *wdir)
 {
   if (!wdir || strcmp(wdir, ".") == 0)
     return 0;
@@ -237,7 +237,7 @@ int stage_parse(stage **out, const char *rel, const char *text, size_t n)
   int code = yaml_parse(&root, text, n, rel);
   if (code < 0)
     return code;
-  stage *s = new_stage(rel, NULL);
+  stage *s = stage_begin(rel, NULL);
   if (!s)
     code = error_nomem();
   else if (root && root->kind != YAML_MAPPING)
@@ -248,7 +248,7 @@ int stage_parse(stage **out, const char *rel, const char *text, size_t n)
     s->always_changed = yaml_bool(root, "always_changed", false);
     s->md5 = copy(yaml_text(root, "md5"));
     s->cmd = copy(yaml_text(root, "cmd"));
-    code = strbuf_check(&s->text) < 0 ? error_nomem() : set_wdir(s, yaml_text(root, "wdir"));
+    code = strbuf_check(&s->text) < 0 ? error_nomem() : stage_set_wdir(s, yaml_text(root, "wdir"));
     if (code == 0)
       code = read_entries(s, yaml_get(root, "outs"), false);
     if (code == 0)
@@ -299,118 +299,20 @@ int stage_locate(stage *s, const char *root)
   return code;
 }
 
-/* ---- pipelines ---- */
-
-/* "outs", "metrics" or "plots" of dvc.yaml: items are paths, or {path: {flags}}. Flags go to the outputs that dvc.lock named, the others become outputs without a hash. */
-static int read_flags(stage *s, const yaml_node *list, bool dep)
-{
-  int code = 0;
-  for (size_t i = 0; list && list->kind == YAML_SEQUENCE && i < list->n && code == 0; i++) {
-    const yaml_node *item = list->items[i], *flags = NULL;
-    const char *written = item->kind == YAML_SCALAR ? item->text : NULL;
-    if (item->kind == YAML_MAPPING && item->n >= 2 && item->items[0]->kind == YAML_SCALAR) {
-      written = item->items[0]->text;
-      flags = item->items[1];
-    }
-    if (!written || strstr(written, "${"))
-      continue;
-    char *path = strstr(written, "://") || written[0] == '/' ? NULL : path_normal(s->wdir, written);
-    output *o = NULL;
-    for (size_t k = 0; path && k < (dep ? s->n_deps : s->n_outs); k++) {
-      output *known = dep ? &s->deps[k] : &s->outs[k];
-      if (known->path && strcmp(known->path, path) == 0)
-        o = known;
-    }
-    free(path);
-    if (!o) {
-      o = add_output(s, dep);
-      code = o ? place(o, written) : error_nomem();
-      if (code < 0)
-        return code;
-      o->legacy = false;
-      if (!o->path && !dep)
-        o->refused = "outside of the repository";
-    }
-    o->cache = yaml_bool(flags, "cache", true);
-    o->push = yaml_bool(flags, "push", true);
-    if (!o->remote)
-      o->remote = copy(yaml_text(flags, "remote"));
-  }
-  return code;
-}
-
-static int read_stage(stages *set, const char *rel, const char *name, const yaml_node *node, const yaml_node *locked)
-{
-  stage *s = new_stage(rel, name);
-  if (!s)
-    return error_nomem();
-  const yaml_node *body = yaml_get(node, "do") ? yaml_get(node, "do") : node;
-  const char *wdir = yaml_text(body, "wdir");
-  int code = set_wdir(s, wdir && !strstr(wdir, "${") ? wdir : NULL);
-  s->cmd = copy(yaml_text(body, "cmd"));
-  s->locked_cmd = copy(yaml_text(locked, "cmd"));
-  s->frozen = yaml_bool(body, "frozen", false);
-  s->always_changed = yaml_bool(body, "always_changed", false);
-  if (code == 0)
-    code = read_entries(s, yaml_get(locked, "outs"), false);
-  if (code == 0)
-    code = read_entries(s, yaml_get(locked, "deps"), true);
-  static const char *const kinds[] = {"outs", "metrics", "plots"};
-  for (int i = 0; i < 3 && code == 0; i++)
-    code = read_flags(s, yaml_get(body, kinds[i]), false);
-  if (code == 0)
-    code = read_flags(s, yaml_get(body, "deps"), true);
-  if (!s->n_outs && !s->n_deps && !yaml_get(body, "params")) /* there is nothing that could stay the same */
-    s->always_changed = true;
-  if (code == 0)
-    return stages_append(set, s);
-  stage_free(s);
-  return code;
-}
-
-int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n)
-{
-  yaml_node *root = NULL, *locked = NULL;
-  int code = yaml_parse(&root, yaml, yaml_n, rel);
-  if (code == 0 && lock) {
-    char *name = NULL;
-    code = asprintf(&name, "%.*slock", (int)(strlen(rel) - 4), rel) < 0 ? error_nomem() : yaml_parse(&locked, lock, lock_n, name);
-    free(name);
-  }
-  const yaml_node *list = yaml_get(root, "stages"), *locks = yaml_get(locked, "schema") ? yaml_get(locked, "stages") : locked;
-  for (size_t i = 0; code == 0 && list && list->kind == YAML_MAPPING && i + 1 < list->n; i += 2) {
-    const yaml_node *node = list->items[i + 1];
-    const char *name = list->items[i]->kind == YAML_SCALAR ? list->items[i]->text : "";
-    size_t n = strlen(name);
-    if (!yaml_get(node, "foreach") && !yaml_get(node, "matrix")) {
-      code = read_stage(set, rel, name, node, yaml_get(locks, name));
-      continue;
-    }
-    for (size_t k = 0; code == 0 && locks && locks->kind == YAML_MAPPING && k + 1 < locks->n; k += 2) { /* what the loop made is named "stage@item" */
-      const char *made = locks->items[k]->kind == YAML_SCALAR ? locks->items[k]->text : "";
-      if (strncmp(made, name, n) == 0 && made[n] == '@')
-        code = read_stage(set, rel, made, node, locks->items[k + 1]);
-    }
-  }
-  yaml_node_free(root);
-  yaml_node_free(locked);
-  return code;
-}
-
 /* ---- writing ---- */
 
 int stage_new(stage **out, const char *dvc_rel, const char *written)
 {
-  stage *s = new_stage(dvc_rel, NULL);
+  stage *s = stage_begin(dvc_rel, NULL);
   *out = NULL;
   if (!s)
     return error_nomem();
   strbuf_puts(&s->text, "outs:\n- hash: md5\n  path:");
   int code = yaml_put_string(&s->text, written, 7, 4);
   strbuf_putc(&s->text, '\n');
-  output *o = code == 0 ? add_output(s, false) : NULL;
+  output *o = code == 0 ? stage_add_entry(s, false) : NULL;
   if (code == 0)
-    code = o ? place(o, written) : error_nomem();
+    code = o ? output_place(o, written) : error_nomem();
   if (code == 0 && strbuf_check(&s->text) < 0)
     code = error_nomem();
   if (code < 0) {
@@ -566,5 +468,5 @@ int stage_set_path(stage *s, size_t i, const char *written)
   free(o->path);
   free(o->written);
   o->path = o->written = NULL;
-  return place(o, written);
+  return output_place(o, written);
 }

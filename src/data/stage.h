@@ -4,8 +4,11 @@
 
 #include "data/repo.h"
 #include "data/yaml.h"
+#include "util/arena.h"
 
 typedef struct stage stage;
+struct stage_params; /* data/params.h */
+struct param_source;
 
 /* An output, or a dependency. */
 typedef struct output {
@@ -35,14 +38,17 @@ struct stage {
   bool frozen, always_changed;
   char *md5; /* a .dvc file's hash of itself, as it was read; NULL */
   char *cmd;
-  char *locked_cmd; /* dvc.lock's */
+  bool command_changed; /* dvc.lock has another one */
   output *outs, *deps;
   size_t n_outs, n_deps;
+  struct stage_params *params; /* of a stage in dvc.yaml; they live in its set's memory */
+  size_t n_params;
 };
 
 typedef struct stages {
   stage **items;
   size_t n;
+  arena memory;           /* of what stages of dvc.yaml take from parameter files */
   map outs, above, files; /* outputs by their paths; by the folders above them (one of several); stages by their files (the first) */
 } stages;                 /* all zero: empty */
 
@@ -53,8 +59,8 @@ char *output_shown(const repo *r, const output *o); /* malloc'ed */
 /* Parses a .dvc file's text. rel: its root-relative path. Absolute paths, and those that lead out, have no place before stage_locate says where the repository is (root: absolute). */
 int stage_parse(stage **out, const char *rel, const char *text, size_t n);
 int stage_locate(stage *s, const char *root);
-/* Parses dvc.yaml and, when there is one, dvc.lock (NULL otherwise); appends its stages. */
-int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n);
+/* Parses dvc.yaml and, when there is one, dvc.lock (NULL otherwise); appends its stages as templates, foreach and matrix make them. source: where the parameter files are that they take values from. */
+int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n, const struct param_source *source);
 void stage_free(stage *s);
 void stages_free(stages *set);
 int stages_append(stages *set, stage *s); /* takes it over, also when it fails */
@@ -100,6 +106,11 @@ typedef struct target {
 typedef struct targets {
   target *items;
   size_t n;
+  struct bare_stage { /* stages without outputs that were named */
+    stage *stage;
+    size_t before; /* the item that comes next */
+  } *bare;
+  size_t n_bare;
 } targets;
 int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps);
 /* The same of names that may be nothing here: absent[i] becomes true of those. NULL: they are an error, OPIS_ENOTFOUND. */

@@ -1,90 +1,62 @@
 #include "data/stage_md5.h"
 
+#include "data/value.h"
 #include "util/error.h"
 
-#include <ctype.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { DEEPEST = 32 };
-
-static bool listed(const char *const *list, const char *key)
+static bool listed(const char *const *list, const value *key)
 {
   for (; *list; list++)
-    if (strcmp(*list, key) == 0)
+    if (value_is_text(key, *list))
       return true;
   return false;
 }
 
-static json_t *scalar(const yaml_node *n)
-{
-  if (n->plain) {
-    if (n->length == 0 || strcmp(n->text, "null") == 0 || strcmp(n->text, "~") == 0)
-      return json_null();
-    if (strcmp(n->text, "true") == 0 || strcmp(n->text, "True") == 0)
-      return json_true();
-    if (strcmp(n->text, "false") == 0 || strcmp(n->text, "False") == 0)
-      return json_false();
-    size_t digits = strspn(n->text, "0123456789");
-    if (digits == n->length && digits < 18 && (n->text[0] != '0' || digits == 1))
-      return json_integer(atoll(n->text));
-  }
-  return json_stringn(n->text, n->length);
-}
-
-static json_t *convert(const yaml_node *n, int depth)
+/* A copy without what is not hashed. */
+static const value *hashed_part(arena *a, const value *v, bool top)
 {
   static const char *const nowhere[] = {"desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size", "nfiles", NULL};
-  static const char *const not_on_top[] = {"md5", NULL};
-  if (!n || depth > DEEPEST)
-    return n ? NULL : json_null();
-  if (n->kind == YAML_SCALAR)
-    return scalar(n);
-  json_t *out = n->kind == YAML_MAPPING ? json_object() : json_array();
-  for (size_t i = 0; out && i < n->n; i++) {
-    if (n->kind == YAML_SEQUENCE) {
-      if (json_array_append_new(out, convert(n->items[i], depth + 1)) == 0)
-        continue;
-    } else {
-      const yaml_node *key = n->items[i++];
-      if (i >= n->n || key->kind != YAML_SCALAR || listed(nowhere, key->text) || (depth == 0 && listed(not_on_top, key->text)) ||
-        (depth == 0 && strcmp(key->text, "wdir") == 0 && n->items[i]->kind == YAML_SCALAR && strcmp(n->items[i]->text, ".") == 0))
-        continue;
-      if (json_object_setn_new(out, key->text, key->length, convert(n->items[i], depth + 1)) == 0)
-        continue;
+  if (v->kind != VALUE_LIST && v->kind != VALUE_DICT)
+    return v;
+  value *out = value_new(a, v->kind);
+  int code = out ? 0 : OPIS_ENOMEM;
+  for (size_t i = 0; i < v->n && code == 0; i++) {
+    if (v->kind == VALUE_LIST) {
+      code = value_append(a, out, hashed_part(a, v->items[i], false));
+      continue;
     }
-    json_decref(out);
-    return NULL;
+    const value *key = v->items[i++];
+    if (!listed(nowhere, key) && !(top && (value_is_text(key, "md5") || (value_is_text(key, "wdir") && value_is_text(v->items[i], ".")))))
+      code = value_put(a, out, key, hashed_part(a, v->items[i], false));
   }
-  return out;
+  return code < 0 ? NULL : out;
 }
 
 int stage_md5(char hex[MD5_HEX], const stage *s)
 {
   yaml_node *root;
   uint8_t digest[MD5_SIZE];
+  arena memory = ARENA_INIT;
+  strbuf text = STRBUF_INIT;
+  const value *all = NULL;
   int code = yaml_parse(&root, s->text.s, s->text.n, s->file);
-  if (code < 0)
-    return code;
-  json_t *all = convert(root, 0);
+  if (code == 0)
+    code = value_from_yaml(&all, &memory, root, s->file);
   yaml_node_free(root);
-  char *text = all ? json_dumps(all, JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) : NULL;
-  json_decref(all);
-  if (!text)
-    return error_set(OPIS_EFORMAT, "%s: its content cannot be hashed", s->file);
-  for (char *p = text; *p; p++) { /* Python writes \u00e9, jansson \u00E9 */
-    if (*p != '\\' || !p[1])
-      continue;
-    if (p[1] == 'u')
-      for (int i = 2; i < 6 && p[i]; i++)
-        p[i] = (char)tolower((unsigned char)p[i]);
-    p++;
+  if (code == 0)
+    code = (all = hashed_part(&memory, all, true)) ? 0 : OPIS_ENOMEM;
+  if (code == 0) {
+    value_put_json(&text, all);
+    code = strbuf_check(&text) < 0 ? error_nomem() : 0;
   }
-  md5_bytes(digest, text, strlen(text));
-  free(text);
-  md5_to_hex(hex, digest);
-  return 0;
+  if (code == 0) {
+    md5_bytes(digest, text.s, text.n);
+    md5_to_hex(hex, digest);
+  }
+  strbuf_free(&text);
+  arena_free(&memory);
+  return code;
 }
 
 int stage_is_edited(bool *edited, const stage *s)

@@ -2,6 +2,7 @@
 #include "data/stage.h"
 
 #include "data/git.h"
+#include "data/params.h"
 #include "data/scan.h"
 #include "util/error.h"
 #include "util/file.h"
@@ -31,6 +32,15 @@ static int read_text(char **bytes, size_t *n, const loading *l, const char *rel)
   return code;
 }
 
+/* For parameter files. A revision has nothing that lies outside of the repository. */
+static int read_params(void *user, char **bytes, size_t *n, const char *path)
+{
+  const loading *l = user;
+  if (*path != '/')
+    return read_text(bytes, n, l, path);
+  return l->hex ? error_set(OPIS_ENOTFOUND, "%s: outside of the repository", path) : file_read(bytes, n, path, LARGEST);
+}
+
 static int load_one(void *user, const char *rel)
 {
   loading *l = user;
@@ -50,7 +60,7 @@ static int load_one(void *user, const char *rel)
     if (code == OPIS_ENOTFOUND)
       code = 0;
     if (code == 0)
-      code = stage_parse_pipeline(l->set, rel, text, n, lock, lock_n);
+      code = stage_parse_pipeline(l->set, rel, text, n, lock, lock_n, &(param_source){read_params, l, l->r->root, &l->r->config});
     free(lock);
   } else {
     stage *s;

@@ -62,7 +62,8 @@ bool selection_has(const selection *s, const char *path)
 
 /* What was named, in that order; an output may come several times. */
 typedef struct named {
-  output *out;
+  output *out; /* NULL: a stage that has none */
+  stage *stage;
   char *part; /* NULL: all of it */
   size_t order;
 } named;
@@ -74,7 +75,7 @@ typedef struct naming {
   size_t n, capacity;
 } naming;
 
-static int add_target(naming *t, output *o, const char *part)
+static int add_target(naming *t, stage *s, output *o, const char *part)
 {
   if (t->n == t->capacity) {
     size_t capacity = t->capacity ? t->capacity * 2 : 64;
@@ -84,7 +85,7 @@ static int add_target(naming *t, output *o, const char *part)
     t->items = larger;
     t->capacity = capacity;
   }
-  t->items[t->n] = (named){o, part ? strdup(part) : NULL, t->n};
+  t->items[t->n] = (named){o, s, part ? strdup(part) : NULL, t->n};
   return part && !t->items[t->n].part ? error_nomem() : (t->n++, 0);
 }
 
@@ -92,9 +93,9 @@ static int add_upstream(naming *t, const stage *s, int depth);
 
 static int add_stage(naming *t, stage *s, int depth)
 {
-  int code = 0;
+  int code = s->n_outs ? 0 : add_target(t, s, NULL, NULL);
   for (size_t i = 0; i < s->n_outs && code == 0; i++)
-    code = add_target(t, &s->outs[i], NULL);
+    code = add_target(t, s, &s->outs[i], NULL);
   return code == 0 && t->with_deps ? add_upstream(t, s, depth) : code;
 }
 
@@ -162,7 +163,7 @@ static int one_target(naming *t, const char *name)
   output *o = code == 0 && !found ? stages_find(t->set, rel, false) : NULL;
   if (o) {
     found = true;
-    code = add_target(t, o, strcmp(o->path, rel) == 0 ? NULL : rel + strlen(o->path) + 1);
+    code = add_target(t, o->stage, o, strcmp(o->path, rel) == 0 ? NULL : rel + strlen(o->path) + 1);
     if (code == 0 && t->with_deps)
       code = add_upstream(t, o->stage, 0);
   }
@@ -179,12 +180,15 @@ static int by_output(const void *a, const void *b)
   const named *x = a, *y = b;
   if (x->out != y->out)
     return (uintptr_t)x->out < (uintptr_t)y->out ? -1 : 1;
+  if (x->stage != y->stage)
+    return (uintptr_t)x->stage < (uintptr_t)y->stage ? -1 : 1;
   int c = x->part && y->part ? strcmp(x->part, y->part) : (x->part != NULL) - (y->part != NULL); /* all of it before parts */
   return c ? c : (x->order > y->order) - (x->order < y->order);
 }
 
 typedef struct placed {
   target t;
+  stage *bare; /* without outputs */
   size_t order;
 } placed;
 
@@ -197,7 +201,7 @@ static int by_order(const void *a, const void *b)
 /* One target of all that was named of one output, items[0..n), sorted. */
 static int gather(placed *p, named *items, size_t n)
 {
-  *p = (placed){.t = {.out = items[0].out}, .order = items[0].order};
+  *p = (placed){.t = {.out = items[0].out}, .bare = items[0].out ? NULL : items[0].stage, .order = items[0].order};
   for (size_t i = 1; i < n; i++)
     p->order = items[i].order < p->order ? items[i].order : p->order;
   if (!items[0].part)
@@ -217,21 +221,26 @@ static int merge(targets *t, naming *all)
   int code = 0;
   if (all->n == 0)
     return 0;
+  size_t n = 0;
   placed *list = malloc(all->n * sizeof *list);
   t->items = malloc(all->n * sizeof *t->items);
-  if (!list || !t->items) {
+  t->bare = malloc(all->n * sizeof *t->bare);
+  if (!list || !t->items || !t->bare) {
     free(list);
     return error_nomem();
   }
   qsort(all->items, all->n, sizeof *all->items, by_output);
   for (size_t i = 0, end; i < all->n && code == 0; i = end) {
-    for (end = i + 1; end < all->n && all->items[end].out == all->items[i].out;)
+    for (end = i + 1; end < all->n && all->items[end].out == all->items[i].out && all->items[end].stage == all->items[i].stage;)
       end++;
-    code = gather(&list[t->n++], all->items + i, end - i);
+    code = gather(&list[n++], all->items + i, end - i);
   }
-  qsort(list, t->n, sizeof *list, by_order);
-  for (size_t i = 0; i < t->n; i++)
-    t->items[i] = list[i].t;
+  qsort(list, n, sizeof *list, by_order);
+  for (size_t i = 0; i < n; i++)
+    if (list[i].bare)
+      t->bare[t->n_bare++] = (struct bare_stage){list[i].bare, t->n};
+    else
+      t->items[t->n++] = list[i].t;
   free(list);
   return code;
 }
@@ -277,5 +286,6 @@ void targets_free(targets *t)
     free(t->items[i].parts.paths);
   }
   free(t->items);
+  free(t->bare);
   *t = (targets){0};
 }
