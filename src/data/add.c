@@ -375,7 +375,7 @@ int data_commit(repo *r, char *const *names, int n, bool force, bool recursive, 
 {
   stages set;
   targets t;
-  int code = stages_load(&set, r);
+  int code = stages_load_lazily(&set, r);
   if (code < 0)
     return code;
   code = targets_collect(&t, r, &set, names, n, recursive, with_deps);

@@ -73,7 +73,7 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
 {
   stages set;
   targets t;
-  int code = stages_load(&set, r);
+  int code = stages_load_lazily(&set, r);
   if (code < 0)
     return code;
   code = targets_collect(&t, r, &set, names, n, o->recursive, o->with_deps);

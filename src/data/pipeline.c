@@ -391,6 +391,12 @@ static int list_matrix(loop *l, const value *written)
   return code;
 }
 
+/* "a@b" is what a loop "a" makes of "b", and can be nothing else. */
+static int check_name(const pipeline *p, const char *name)
+{
+  return strchr(name, '@') ? error_set(OPIS_EINVALID, "%s: stages: '%s' has an @ in it, which sets names of stages apart from items of loops; name it otherwise", p->rel, name) : 0;
+}
+
 static int make_loop(const pipeline *p, const char *name, const value *definition, const value *foreach, const value *matrix)
 {
   const value *template = matrix ? definition : value_get(definition, "do");
@@ -405,9 +411,13 @@ static int make_loop(const pipeline *p, const char *name, const value *definitio
     char *made;
     if (asprintf(&made, "%s@%s", name, l.items->items[i]->text) < 0)
       return error_nomem();
-    code = template_set_item(&scope, l.items->items[i + 1], l.keyed ? l.items->items[i] : NULL);
+    code = check_name(p, l.items->items[i]->text);
+    if (code == 0)
+      code = template_set_item(&scope, l.items->items[i + 1], l.keyed ? l.items->items[i] : NULL);
     if (code == 0)
       code = make_stage(p, &scope, made, template);
+    if (code < 0)
+      code = stages_note_broken(p->set, p->rel, made, code);
     free(made);
   }
   return code;
@@ -422,7 +432,10 @@ static int make_definition(const pipeline *p, const value *key, const value *def
     return wrong(p, key->text, "", "no mapping");
   foreach = value_get(definition, "foreach");
   matrix = value_get(definition, "matrix");
-  return foreach || matrix ? make_loop(p, key->text, definition, foreach, matrix) : make_stage(p, &p->scope, key->text, definition);
+  if (foreach || matrix)
+    return make_loop(p, key->text, definition, foreach, matrix);
+  int code = check_name(p, key->text);
+  return code == 0 ? make_stage(p, &p->scope, key->text, definition) : code;
 }
 
 /* ---- the file ---- */
@@ -463,8 +476,11 @@ static int read_stages(pipeline *p, const yaml_node *yaml)
   if (code == 0 && (code = template_load(&p->scope, vars, p->folder, true)) < 0)
     error_prefix(code, "%s", p->rel);
   for (size_t i = 0; code == 0 && all && i < all->n; i += 2)
-    code = make_definition(p, all->items[i], all->items[i + 1]);
-  return code == 0 ? check_sections(p, root) : code;
+    if ((code = make_definition(p, all->items[i], all->items[i + 1])) < 0)
+      code = stages_note_broken(p->set, p->rel, all->items[i]->kind == VALUE_STRING ? all->items[i]->text : NULL, code);
+  if (code == 0 && (code = check_sections(p, root)) < 0)
+    code = stages_note_broken(p->set, p->rel, "", code);
+  return code;
 }
 
 /* dvc.lock: a mapping of stages; since DVC 2 below "stages". */

@@ -44,7 +44,31 @@ void stages_free(stages *set)
   map_free(&set->above);
   map_free(&set->files);
   arena_free(&set->memory);
+  for (size_t i = 0; i < set->n_broken; i++) {
+    free(set->broken[i].file);
+    free(set->broken[i].name);
+    free(set->broken[i].why);
+  }
+  free(set->broken);
   *set = (stages){0};
+}
+
+static char *copy(const char *s)
+{
+  return s ? strdup(s) : NULL;
+}
+
+int stages_note_broken(stages *set, const char *file, const char *name, int code)
+{
+  if (!set->lazy || code == OPIS_ENOMEM || code == OPIS_ECANCELLED)
+    return code;
+  struct broken_stage *larger = realloc(set->broken, (set->n_broken + 1) * sizeof *larger), *b;
+  if (!larger)
+    return error_nomem();
+  set->broken = larger;
+  b = &larger[set->n_broken++];
+  *b = (struct broken_stage){strdup(file), copy(name), strdup(opis_error_message()), code};
+  return b->file && b->why && (b->name || !name) ? 0 : error_nomem();
 }
 
 /* Where there are two of a name, the first one counts. */
@@ -106,11 +130,6 @@ char *stage_address(const repo *r, const stage *s)
     out = NULL;
   free(file);
   return out;
-}
-
-static char *copy(const char *s)
-{
-  return s ? strdup(s) : NULL;
 }
 
 stage *stage_begin(const char *rel, const char *name)

@@ -49,6 +49,13 @@ typedef struct stages {
   stage **items;
   size_t n;
   arena memory;           /* of what stages of dvc.yaml take from parameter files */
+  bool lazy;              /* what cannot be read is noted in `broken` */
+  struct broken_stage {
+    char *file, *name; /* name: NULL: all of the file, "": nothing that could be named */
+    char *why;
+    int code;
+  } *broken;
+  size_t n_broken;
   map outs, above, files; /* outputs by their paths; by the folders above them (one of several); stages by their files (the first) */
 } stages;                 /* all zero: empty */
 
@@ -63,10 +70,13 @@ int stage_locate(stage *s, const char *root);
 int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t yaml_n, const char *lock, size_t lock_n, const struct param_source *source);
 void stage_free(stage *s);
 void stages_free(stages *set);
+int stages_note_broken(stages *set, const char *file, const char *name, int code); /* with the present error message; 0 in a lazy set, else code */
 int stages_append(stages *set, stage *s); /* takes it over, also when it fails */
 
 /* All of the work tree's, or (revision: 40 digits) of a commit's. Sorted as found. Outputs that overlap are an error, as with DVC. */
 int stages_load(stages *set, repo *r);
+int stages_load_lazily(stages *set, repo *r); /* the same, for targets_collect: of what cannot be read, only what is asked for is an error */
+int stages_check(const stages *set);          /* what was noted so, as an error */
 int stages_load_revision(stages *set, repo *r, const char *hex);
 int stage_load_file(stage **out, const repo *r, const char *rel); /* one .dvc file */
 

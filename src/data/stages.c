@@ -48,7 +48,7 @@ static int load_one(void *user, const char *rel)
   size_t n, lock_n = 0, before = l->set->n;
   int code = read_text(&text, &n, l, rel);
   if (code < 0)
-    return code;
+    return stages_note_broken(l->set, rel, NULL, code);
   if (strcmp(path_name(rel), "dvc.yaml") == 0) {
     char *name;
     if (asprintf(&name, "%.*slock", (int)(strlen(rel) - 4), rel) < 0) {
@@ -71,7 +71,7 @@ static int load_one(void *user, const char *rel)
   for (size_t i = before; i < l->set->n && code == 0; i++)
     code = stage_locate(l->set->items[i], l->r->root);
   free(text);
-  return code;
+  return code < 0 ? stages_note_broken(l->set, rel, NULL, code) : 0;
 }
 
 static bool is_output(void *user, const char *rel)
@@ -125,16 +125,26 @@ static int check_overlaps(const stages *set)
   return code;
 }
 
-int stages_load(stages *set, repo *r)
+static int load(stages *set, repo *r, bool lazy)
 {
   loading l = {set, r, NULL};
-  *set = (stages){0};
+  *set = (stages){.lazy = lazy};
   int code = scan_stages(r, load_one, is_output, &l);
   if (code == 0)
     code = check_overlaps(set);
   if (code < 0)
     stages_free(set);
   return code;
+}
+
+int stages_load(stages *set, repo *r)
+{
+  return load(set, r, false);
+}
+
+int stages_load_lazily(stages *set, repo *r)
+{
+  return load(set, r, true);
 }
 
 int stages_load_revision(stages *set, repo *r, const char *hex)

@@ -230,14 +230,13 @@ int data_status(status_list *l, repo *r, char *const *names, int n, bool recursi
   stages set;
   targets t = {0};
   *l = (status_list){0};
-  int code = stages_load(&set, r);
+  int code = stages_load_lazily(&set, r);
   if (code < 0)
     return code;
   param_files files = {.r = r};
+  code = n ? targets_collect(&t, r, &set, names, n, recursive, with_deps) : stages_check(&set);
   for (size_t i = 0; i < set.n && n == 0 && code == 0; i++) /* also those that have no output */
     code = status_of_stage(l, &files, set.items[i], NULL, no_updates);
-  if (code == 0)
-    code = n ? targets_collect(&t, r, &set, names, n, recursive, with_deps) : 0;
   const stage *last = NULL;
   for (size_t i = 0, k = 0; code == 0 && i + k < t.n + t.n_bare;) {
     if (k < t.n_bare && t.bare[k].before == i) {

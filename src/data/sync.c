@@ -171,6 +171,7 @@ static int collect_again(used *u, void *user, const used_options *options)
   const scope *s = user;
   used_options own = *options;
   own.pushable = s->push;
+  own.skip_broken = true;
   return used_collect(u, s->r, s->names, s->n, s->o, &own);
 }
 
@@ -182,7 +183,7 @@ int data_push(repo *r, char *const *names, int n, const sync_options *o, sync_re
   *result = (sync_result){0};
   int code = expand(&e, r, names, n, o);
   if (code == 0)
-    code = used_collect(&u, r, e.items, e.n, &e.o, &(used_options){.pushable = true});
+    code = used_collect(&u, r, e.items, e.n, &e.o, &(used_options){.pushable = true, .skip_broken = true});
   if (code == 0)
     code = sync_push_used(r, &u, &e.o, &result->moved, &missing);
   if (code == 0)
@@ -339,7 +340,7 @@ static int fetch(repo *r, char *const *names, int n, const sync_options *o, uint
   used u;
   dirs d = {.r = r, .remote = o->remote};
   *fetched = 0;
-  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = dirs_bring, .max_size = o->max_size, .user = &d});
+  int code = used_collect(&u, r, names, n, o, &(used_options){.bring = dirs_bring, .skip_broken = true, .max_size = o->max_size, .user = &d});
   *fetched = d.fetched;
   if (code == 0)
     code = fetch_collected(&d, &u, o, fetched, missing);
@@ -386,7 +387,7 @@ static int fetch_imports(changes *c, repo *r, char *const *names, int n, const s
   stages set;
   targets t;
   const stage *last = NULL;
-  int code = stages_load(&set, r);
+  int code = stages_load_lazily(&set, r);
   if (code < 0)
     return code;
   code = targets_collect(&t, r, &set, names, n, o->recursive, o->with_deps);

@@ -117,17 +117,40 @@ static bool below(const char *path, const char *folder)
   return n == 0 || (strncmp(path, folder, n) == 0 && (path[n] == '/' || !path[n]));
 }
 
-/* The stages of a file: all, or those of one name; with variants, also those that a matrix or a foreach made of it. */
-static int add_file(naming *t, const char *file, const char *name, bool variants, bool *found)
+/* Whether a stage has this name, or is one of those that a matrix or a foreach of this name made. */
+static bool has_name(const char *own, const char *name)
+{
+  size_t n = strlen(name);
+  return strncmp(own, name, n) == 0 && (!own[n] || own[n] == '@');
+}
+
+/* What could not be read is an error where it is asked for. file NULL: all; name NULL: all of the file. */
+static int check_broken(const stages *set, const char *file, const char *name)
+{
+  for (size_t i = 0; i < set->n_broken; i++) {
+    const struct broken_stage *b = &set->broken[i];
+    bool meant = !file || (strcmp(b->file, file) == 0 && (!b->name || (*b->name && (!name || has_name(b->name, name) || has_name(name, b->name)))));
+    if (meant)
+      return error_set(b->code, "%s", b->why);
+  }
+  return 0;
+}
+
+int stages_check(const stages *set)
+{
+  return check_broken(set, NULL, NULL);
+}
+
+/* The stages of a file: all, or those of one name. */
+static int add_file(naming *t, const char *file, const char *name, bool *found)
 {
   const size_t *first = map_get(&t->set->files, file, strlen(file));
-  size_t n = name ? strlen(name) : 0;
-  int code = 0;
+  int code = t->set->n_broken ? check_broken(t->set, file, name) : 0;
   for (size_t i = first ? *first : t->set->n; i < t->set->n && code == 0; i++) {
     stage *s = t->set->items[i];
     if (strcmp(s->file, file) != 0)
       break;
-    if (name && !(s->name && strncmp(s->name, name, n) == 0 && (!s->name[n] || (variants && s->name[n] == '@'))))
+    if (name && !(s->name && has_name(s->name, name)))
       continue;
     *found = true;
     code = add_stage(t, s, 0);
@@ -140,7 +163,7 @@ static int one_target(naming *t, const char *name)
   char *rel = NULL, *file = NULL, *here = NULL;
   bool found = false;
   int code = repo_relative(&rel, t->r, name);
-  const char *colon = strrchr(name, ':');
+  const char *colon = memrchr(name, ':', strcspn(name, "@")); /* an item's name may have one, too */
   if (code == 0 && colon) {
     char *before = strndup(name, (size_t)(colon - name));
     code = before ? repo_relative(&file, t->r, *before ? before : "dvc.yaml") : error_nomem();
@@ -150,11 +173,13 @@ static int one_target(naming *t, const char *name)
     code = repo_relative(&here, t->r, "dvc.yaml");
   bool folder = code == 0 && t->recursive && scan_kind(t->r, rel) == PATH_FOLDER;
   if (code == 0)
-    code = add_file(t, rel, NULL, false, &found);
-  if (code == 0 && file)
-    code = add_file(t, file, colon + 1, false, &found);
-  if (code == 0)
-    code = add_file(t, here, name, true, &found);
+    code = add_file(t, rel, NULL, &found);
+  if (code == 0 && file && !found)
+    code = add_file(t, file, colon + 1, &found);
+  if (code == 0 && !found)
+    code = add_file(t, here, name, &found);
+  if (code == 0 && (!found || t->with_deps))
+    code = stages_check(t->set);
   for (size_t i = 0; folder && i < t->set->n && code == 0; i++)
     if (below(t->set->items[i]->file, rel)) {
       found = true;
@@ -247,7 +272,7 @@ static int merge(targets *t, naming *all)
 
 static int collect(targets *t, naming *all, char *const *names, int n, bool *absent)
 {
-  int code = 0;
+  int code = n == 0 ? stages_check(all->set) : 0;
   *t = (targets){0};
   for (size_t i = 0; n == 0 && i < all->set->n && code == 0; i++)
     code = add_stage(all, all->set->items[i], 0);

@@ -232,6 +232,10 @@ static int collect_commit(void *user, const char *hex)
   int code = repo_check_cancelled(c->r);
   if (code == 0)
     code = stages_load_revision(&set, c->r, hex);
+  if (code < 0 && c->options->skip_broken && code != OPIS_ECANCELLED && code != OPIS_ENOMEM) {
+    repo_warn(c->r, "%.8s: skipped: %s", hex, opis_error_message());
+    return 0;
+  }
   if (code < 0)
     return code;
   code = collect(c, &set, false);
@@ -248,7 +252,7 @@ int used_collect(used *u, repo *r, char *const *names, int n, const sync_options
   stages set;
   *u = (used){0};
   bool others = o->all_branches || o->all_tags || o->all_commits;
-  int code = stages_load(&set, r);
+  int code = stages_load_lazily(&set, r);
   if (code < 0)
     return code;
   code = collect(&c, &set, !others);

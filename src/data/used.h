@@ -25,6 +25,7 @@ typedef struct used_options {
   bool names;              /* fill in used_object.name */
   bool pushable;           /* leave out outputs with "push: false" */
   const char *remote;      /* leave out outputs that name another remote; NULL: take all */
+  bool skip_broken;        /* commits whose stage files cannot be read are warned of, and left out, as with DVC's push and fetch */
   uint64_t max_size;       /* only outputs that are smaller; 0: all */
   bool imports;            /* take imports, too, whose objects come from elsewhere */
   const struct used *only; /* sorted: nothing but objects that are in it; NULL: all */
