@@ -73,6 +73,8 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
 {
   stages set;
   targets t;
+  char unrecorded[512] = ""; /* the first output that no hash is known of, and how many there are */
+  size_t n_unrecorded = 0;
   int code = stages_load_lazily(&set, r);
   if (code < 0)
     return code;
@@ -92,6 +94,11 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
     }
     if (!out->cache)
       continue;
+    if (!out->hashed) {
+      if (!stage_is_import(out->stage) && n_unrecorded++ == 0)
+        snprintf(unrecorded, sizeof unrecorded, "%s (%s%s%s)", out->path, out->stage->file, out->stage->name ? ", stage " : "", out->stage->name ? out->stage->name : "");
+      continue;
+    }
     code = lock_check_paths(r, (const char *const[]){out->path}, 1, true);
     if (code == 0)
       code = place_output(c, r, out, &t.items[i].parts, o);
@@ -100,6 +107,9 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
   stages_free(&set);
   if (code == 0 && c->n_failed && !o->allow_missing)
     code = error_set(OPIS_ENOTFOUND, "%zu of the files to check out are not in the cache; 'opis data pull' brings them from the remote", c->n_failed);
+  if (code == 0 && n_unrecorded && !o->allow_missing)
+    code = error_set(OPIS_ENOTFOUND, "%s%s: nothing is recorded of it that could be put into place; run the stage, record what is there (dvc commit, opis data add), or use --allow-missing",
+      unrecorded, n_unrecorded > 1 ? " and others" : "");
   return code;
 }
 
