@@ -1,4 +1,5 @@
 /* dvc.yaml: its stages as templates and loops make them, with what dvc.lock knows of them. */
+#include "data/pipeline_schema.h"
 #include "data/stage_parts.h"
 #include "data/template.h"
 
@@ -87,8 +88,6 @@ static int merge_entries(value **out, const pipeline *p, const stage *s, const c
   const value *none = value_new(p->memory, VALUE_DICT);
   if (!paths || !none)
     return OPIS_ENOMEM;
-  if (list->kind != VALUE_LIST)
-    return wrong(p, s->name, kind, "no list");
   for (size_t i = 0; i < list->n && code == 0; i++) {
     const value *item = list->items[i];
     if (item->kind == VALUE_STRING) {
@@ -125,10 +124,6 @@ static int add_entries(const pipeline *p, stage *s, const value *body, const cha
   bool dep = strcmp(kind, "deps") == 0;
   if (!list)
     return 0;
-  if (dep) /* of which DVC takes even those that are named twice */
-    for (size_t i = 0; list->kind == VALUE_LIST && i < list->n; i++)
-      if (list->items[i]->kind != VALUE_STRING)
-        return wrong(p, s->name, kind, "what is no string is no path");
   int code = merge_entries(&paths, p, s, kind, list);
   for (size_t i = 0; code == 0 && i < paths->n; i += 2)
     code = add_entry(s, paths->items[i], paths->items[i + 1], known, dep);
@@ -170,8 +165,8 @@ static int add_stage(const pipeline *p, const char *name, const value *body)
     return error_nomem();
   s->frozen = flag(body, "frozen", false);
   s->always_changed = flag(body, "always_changed", false);
-  int code = !cmd ? wrong(p, name, "cmd", "missing; every stage has a command") : 0;
-  if (code == 0 && wdir && wdir->kind != VALUE_STRING)
+  int code = 0;
+  if (wdir && wdir->kind != VALUE_STRING)
     code = wrong(p, name, "wdir", "no string");
   if (code == 0)
     code = stage_set_wdir(s, wdir ? wdir->text : NULL);
@@ -215,8 +210,6 @@ static int load_vars(const pipeline *p, template_scope *scope, const value *defi
     return error_prefix(code, "%s: stages.%s.wdir", p->rel, name);
   if (!vars || vars->n == 0)
     return 0;
-  if (vars->kind != VALUE_LIST)
-    return wrong(p, name, "vars", "no list");
   if (wdir && value_true(wdir))
     template_put(&text, at);
   if (strbuf_check(&text) < 0)
@@ -365,8 +358,6 @@ static int list_matrix(loop *l, const value *written)
   value *axes = value_new(p->memory, VALUE_DICT), *axis;
   int code = axes ? 0 : OPIS_ENOMEM;
   bool empty = false;
-  if (written->kind != VALUE_DICT)
-    return wrong(p, l->name, "matrix", "no mapping");
   if (code == 0)
     code = template_resolve(&all, &p->scope, written, NULL);
   for (size_t i = 0; code == 0 && i < all->n; i += 2) {
@@ -403,9 +394,9 @@ static int make_loop(const pipeline *p, const char *name, const value *definitio
   loop l = {.p = p, .name = name, .items = value_new(p->memory, VALUE_DICT)};
   if (!l.items)
     return OPIS_ENOMEM;
-  if (!template || template->kind != VALUE_DICT)
-    return wrong(p, name, "do", "no mapping; what the loop makes stands there");
   int code = matrix ? list_matrix(&l, matrix) : list_foreach(&l, foreach);
+  if (code == 0 && l.items->n == 0)
+    code = stages_note_empty(p->set, p->rel, name);
   for (size_t i = 0; code == 0 && i < l.items->n; i += 2) {
     template_scope scope = p->scope;
     char *made;
@@ -425,13 +416,7 @@ static int make_loop(const pipeline *p, const char *name, const value *definitio
 
 static int make_definition(const pipeline *p, const value *key, const value *definition)
 {
-  const value *foreach, *matrix;
-  if (key->kind != VALUE_STRING)
-    return error_set(OPIS_EFORMAT, "%s: a stage's name is a %s; put it into quotes", p->rel, value_type(key));
-  if (definition->kind != VALUE_DICT)
-    return wrong(p, key->text, "", "no mapping");
-  foreach = value_get(definition, "foreach");
-  matrix = value_get(definition, "matrix");
+  const value *foreach = value_get(definition, "foreach"), *matrix = value_get(definition, "matrix");
   if (foreach || matrix)
     return make_loop(p, key->text, definition, foreach, matrix);
   int code = check_name(p, key->text);
@@ -462,22 +447,18 @@ static int read_stages(pipeline *p, const yaml_node *yaml)
 {
   const value *root, *vars, *all;
   int code = value_from_yaml(&root, p->memory, yaml, p->rel);
-  if (code < 0 || root->kind == VALUE_NULL)
+  if (code < 0 || !value_true(root)) /* an empty list is an empty file, too */
     return code;
-  if (root->kind != VALUE_DICT)
-    return error_set(OPIS_EFORMAT, "%s: the top is no mapping", p->rel);
   vars = value_get(root, "vars");
   all = value_get(root, "stages");
-  if (vars && vars->kind != VALUE_LIST)
-    return error_set(OPIS_EFORMAT, "%s: vars: no list", p->rel);
-  if (all && all->kind != VALUE_DICT)
-    return error_set(OPIS_EFORMAT, "%s: stages: no mapping", p->rel);
-  code = template_open(&p->scope, p->memory, p->source);
+  code = pipeline_check_schema(root, p->rel);
+  if (code == 0)
+    code = template_open(&p->scope, p->memory, p->source);
   if (code == 0 && (code = template_load(&p->scope, vars, p->folder, true)) < 0)
     error_prefix(code, "%s", p->rel);
   for (size_t i = 0; code == 0 && all && i < all->n; i += 2)
     if ((code = make_definition(p, all->items[i], all->items[i + 1])) < 0)
-      code = stages_note_broken(p->set, p->rel, all->items[i]->kind == VALUE_STRING ? all->items[i]->text : NULL, code);
+      code = stages_note_broken(p->set, p->rel, all->items[i]->text, code);
   if (code == 0 && (code = check_sections(p, root)) < 0)
     code = stages_note_broken(p->set, p->rel, "", code);
   return code;
@@ -502,6 +483,8 @@ int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t 
   int code = !p.folder || asprintf(&p.lock_name, "%.*slock", (int)(strlen(rel) - 4), rel) < 0 ? error_nomem() : yaml_parse(&root, yaml, yaml_n, rel);
   if (code == 0 && lock)
     code = yaml_parse(&locked, lock, lock_n, p.lock_name);
+  if (code == 0)
+    code = stages_note_empty(set, rel, NULL);
   if (code == 0)
     code = open_lock(&p, locked);
   if (code == 0)

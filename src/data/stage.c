@@ -49,6 +49,11 @@ void stages_free(stages *set)
     free(set->broken[i].name);
     free(set->broken[i].why);
   }
+  for (size_t i = 0; i < set->n_empty; i++) {
+    free(set->empty[i].file);
+    free(set->empty[i].name);
+  }
+  free(set->empty);
   free(set->broken);
   *set = (stages){0};
 }
@@ -69,6 +74,16 @@ int stages_note_broken(stages *set, const char *file, const char *name, int code
   b = &larger[set->n_broken++];
   *b = (struct broken_stage){strdup(file), copy(name), strdup(opis_error_message()), code};
   return b->file && b->why && (b->name || !name) ? 0 : error_nomem();
+}
+
+int stages_note_empty(stages *set, const char *file, const char *name)
+{
+  struct empty_name *larger = realloc(set->empty, (set->n_empty + 1) * sizeof *larger);
+  if (!larger)
+    return error_nomem();
+  set->empty = larger;
+  larger[set->n_empty++] = (struct empty_name){strdup(file), copy(name)};
+  return larger[set->n_empty - 1].file && (larger[set->n_empty - 1].name || !name) ? 0 : error_nomem();
 }
 
 /* Where there are two of a name, the first one counts. */

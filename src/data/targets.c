@@ -146,6 +146,10 @@ static int add_file(naming *t, const char *file, const char *name, bool *found)
 {
   const size_t *first = map_get(&t->set->files, file, strlen(file));
   int code = t->set->n_broken ? check_broken(t->set, file, name) : 0;
+  for (size_t i = 0; i < t->set->n_empty && !*found; i++) {
+    const struct empty_name *e = &t->set->empty[i];
+    *found = strcmp(e->file, file) == 0 && (name ? e->name && strcmp(e->name, name) == 0 : !e->name);
+  }
   for (size_t i = first ? *first : t->set->n; i < t->set->n && code == 0; i++) {
     stage *s = t->set->items[i];
     if (strcmp(s->file, file) != 0)
@@ -161,13 +165,14 @@ static int add_file(naming *t, const char *file, const char *name, bool *found)
 static int one_target(naming *t, const char *name)
 {
   char *rel = NULL, *file = NULL, *here = NULL;
+  size_t before = t->n;
   bool found = false;
   int code = repo_relative(&rel, t->r, name);
   const char *colon = memrchr(name, ':', strcspn(name, "@")); /* an item's name may have one, too */
   if (code == 0 && colon) {
-    char *before = strndup(name, (size_t)(colon - name));
-    code = before ? repo_relative(&file, t->r, *before ? before : "dvc.yaml") : error_nomem();
-    free(before);
+    char *path = strndup(name, (size_t)(colon - name));
+    code = path ? repo_relative(&file, t->r, *path ? path : "dvc.yaml") : error_nomem();
+    free(path);
   }
   if (code == 0)
     code = repo_relative(&here, t->r, "dvc.yaml");
@@ -178,7 +183,7 @@ static int one_target(naming *t, const char *name)
     code = add_file(t, file, colon + 1, &found);
   if (code == 0 && !found)
     code = add_file(t, here, name, &found);
-  if (code == 0 && (!found || t->with_deps))
+  if (code == 0 && (t->n == before || t->with_deps))
     code = stages_check(t->set);
   for (size_t i = 0; folder && i < t->set->n && code == 0; i++)
     if (below(t->set->items[i]->file, rel)) {

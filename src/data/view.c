@@ -295,7 +295,7 @@ static int lay_file(void *user, const char *path, size_t n, const uint8_t md5[MD
 static int lay_output(viewing *v, tree_entry *root, const output *o)
 {
   laying l = {.v = v, .o = o, .root = root, .path = STRBUF_INIT, .before = STRBUF_INIT};
-  uint32_t flags = VIEW_OUT | (o->legacy ? VIEW_LEGACY : 0) | (o->has_size ? VIEW_SIZE : 0);
+  uint32_t flags = VIEW_OUT | (o->legacy ? VIEW_LEGACY : 0) | (o->has_size || !o->hashed ? VIEW_SIZE : 0); /* DVC: of what nothing is recorded, 0 bytes */
   int code = 0;
   if (!o->path || o->refused || !o->cache || !path_overlaps(o->path, v->top))
     return 0;

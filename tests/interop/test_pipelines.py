@@ -55,7 +55,7 @@ def make(repo):
         for kind, paths in (pair for e in entries if isinstance(e, dict) for pair in e.items()):
             for name in (n for n, state in paths.items() if state == "deleted"):
                 path = repo.path / name
-                if path.suffix not in (".yaml", ".json", ".toml", ".py") and not any(p.is_file() for p in path.parents):
+                if (kind == "changed outs" or path.suffix not in (".yaml", ".json", ".toml", ".py")) and not any(p.is_file() for p in path.parents):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_text(name)
     return found
@@ -64,15 +64,19 @@ def make(repo):
 def checkouts(repo, tmp):
     """The outputs are lost: what each puts back, and whether it says that this is all."""
     found = []
+    status, listed = dvc(repo, "list", ".", "-R", "--dvc-only", "--json")
+    outs = [out["path"] for out in json.loads(listed)] if status == 0 else []
     for by_dvc in (False, True):
         copy = Repository(tmp, init=False)
         shutil.rmtree(copy.path)
         shutil.copytree(repo.path, copy.path)
+        for out in outs:
+            (copy.path / out).unlink(missing_ok=True)
         if by_dvc:
             status = dvc(copy, "checkout", "-f")[0]
         else:
             status = copy.run("checkout", "-f").returncode
-        found.append((status == 0, {p.relative_to(copy.path).as_posix(): p.read_bytes() for p in copy.path.rglob("*") if p.is_file() and ".dvc" not in p.parts and ".git" not in p.parts}))
+        found.append((status == 0, {out: (copy.path / out).read_bytes() for out in outs if (copy.path / out).exists()}))
         shutil.rmtree(copy.path)
     assert found[0] == found[1], shown(repo)
 
@@ -93,7 +97,7 @@ TABLE = {
     "foreach of a file": ({"params.yaml": "m: {a: {n: 1}, b: {n: 2}}\n"}, "stages: {each: {foreach: '${m}', do: {cmd: 'x ${key} ${item.n}', outs: ['${key}/f']}}}",
                           [{"params.yaml": "m: {a: {n: 1}, b: {n: 3}, c: {n: 4}}\n"}, {"params.yaml": "m: {a: {}}\n"}, {"params.yaml": "m: 3\n"}, {"params.yaml": "m: [x, 0o10, true, null, 1.50]\n"}]),
     "foreach of dicts": ({}, "stages: {each: {foreach: [{n: 1, o: a}, {n: 2, o: b}], do: {cmd: 'x ${item.n}', outs: ['${item.o}']}}}", []),
-    "foreach names": ({}, "vars: [{l: [true, x]}]\nstages: {a: {foreach: [true, 1.50, ~, '${l[0]}', {}], do: {cmd: x}}, b: {foreach: [true, 1.50, ~, '${l[0]}'], do: {cmd: x}}, c: {foreach: '${l}', do: {cmd: x}}, d: {foreach: {1: a, b: c, true: q}, do: {cmd: 'x ${key}'}}}", []),
+    "foreach names": ({}, "vars: [{l: [true, x]}]\nstages: {a: {foreach: [true, 1.50, ~, '${l[0]}', {}], do: {cmd: x}}, b: {foreach: [true, 1.50, ~, '${l[0]}'], do: {cmd: x}}, c: {foreach: '${l}', do: {cmd: x}}, d: {foreach: {1: a, b: c, 2.5: q}, do: {cmd: 'x ${key}'}}}", []),
     "matrix": ({"params.yaml": "seeds: [1, 2]\n"}, "stages: {m: {matrix: {s: '${seeds}', k: [a, {z: 1}, [3]], w: xy}, cmd: 'x ${item.s} ${item.w} ${key}', outs: ['o-${key}']}}",
                [{"params.yaml": "seeds: [2, 3]\n"}, {"params.yaml": "seeds: []\n"}, {"params.yaml": "seeds: {a: 1}\n"}, {"params.yaml": "seeds: 1\n"}]),
     "vars": ({"a.yaml": "x: {p: 1}\ny: 2\n", "b.json": "{\"z\": [1, 2.0, true, null, \"ü\"]}"}, "vars: [a.yaml:x, b.json, {x: {q: 5}}]\nstages: {s: {cmd: 'x ${x.p} ${x.q} ${z[0]} ${z[1]} ${z[2]} ${z[3]} ${z[-1]}', outs: [o]}}",
@@ -121,10 +125,10 @@ TABLE = {
                           [{"dvc.yaml": "stages: {s: {cmd: x, params: [a, b, {p.yaml: [c]}], outs: [o]}}"}, {"p.yaml": "c: ["}, {"params.yaml": "a: 1\nb: 2\n"}, {"dvc.yaml": "stages: {s: {cmd: x, params: [a, {params.yaml: }], outs: [o]}}"}]),
     "params and dependency": ({"params.yaml": "a: 1\n", "i": "1"}, "stages: {s: {cmd: x, deps: [i, params.yaml], params: [a], outs: [o]}}", [{"params.yaml": "a: 2\n"}, {"params.yaml": "a: 1\nb: 1\n"}, {"params.yaml": None}]),
     "patterns": ({"params.yaml": "a: {x: 1}\nb: {x: 2, y: 3}\n"}, "stages: {s: {cmd: x, params: ['a.*', 'b.[xz]', 'b.?'], outs: [o]}}", [{"dvc.yaml": "stages: {s: {cmd: x, params: ['a.*', 'b.[xz]'], outs: [o]}}"}, {"params.yaml": "a: {z: 1}\nb: {z: 2}\n"}]),
-    "whole file of odd keys": ({"p.yaml": "1: a\ntrue: b\n'x.y': c\n", "q.yaml": "- a\n"}, "stages: {s: {cmd: x, params: [{p.yaml: }], outs: [o]}}", [{"p.yaml": "1: b\n2: 3\n"}]),
-    "commands": ({}, "stages:\n  a:\n    cmd: |\n      one\n      two\n    outs: [o]\n  b: {cmd: [one, two], outs: [p]}\n  c: {cmd: >-\n    one\n    two, outs: [q]}\n",
+    "whole file of odd keys": ({"p.yaml": "1: a\nfalse: b\n'x.y': c\n", "q.yaml": "- a\n"}, "stages: {s: {cmd: x, params: [{p.yaml: }], outs: [o]}}", [{"p.yaml": "1: b\n2: 3\n"}]),
+    "commands": ({}, "stages:\n  a:\n    cmd: |\n      one\n      two\n    outs: [o]\n  b: {cmd: [one, two], outs: [p]}\n  c:\n    cmd: >-\n      one\n      two\n    outs: [q]\n",
                  [{"dvc.yaml": "stages:\n  a:\n    cmd: |-\n      one\n      two\n    outs: [o]\n  b: {cmd: [two, one], outs: [p]}\n  c: {cmd: one two, outs: [q]}\n"}, {"dvc.yaml": "stages: {b: {cmd: one, outs: [p]}}"}]),
-    "frozen": ({"params.yaml": "a: 1\n"}, "stages: {s: {cmd: x, frozen: true, params: [a], deps: [i], outs: [o]}, t: {cmd: x, always_changed: true, outs: [p]}, u: {cmd: x}, v: {cmd: x, params: [a]}}", [{"params.yaml": "a: 2\n"}]),
+    "frozen": ({"params.yaml": "a: 1\n", "i": "1"}, "stages: {s: {cmd: x, frozen: true, params: [a], deps: [i], outs: [o]}, t: {cmd: x, always_changed: true, outs: [p]}, u: {cmd: x}, v: {cmd: x, params: [a]}}", [{"params.yaml": "a: 2\n"}]),
     "stale lock": ({}, "stages: {s: {cmd: x, deps: [i, j], outs: [o, p], metrics: [{m.json: {cache: false}}], plots: [{c.csv: {x: a}}]}}",
                    [{"dvc.yaml": "stages: {s: {cmd: x, deps: [j, k], outs: [{p: {persist: true}}, q]}}"}, {"dvc.yaml": "stages: {s: {cmd: x, outs: [./o]}}"}]),
     "sections": ({"params.yaml": "n: a\n"}, "params: [params.yaml]\nmetrics: [m.json]\nplots: [p.csv, {'${n}': {x: b}}]\nartifacts: {mod: {path: '${n}', type: model}}\nstages: {s: {cmd: x, outs: [o]}}\n",
@@ -138,6 +142,9 @@ TABLE = {
 }
 
 
+REFUSED = {"vars again", "dates", "params and dependency", "patterns", "whole file of odd keys"}  # what DVC does not take as it begins
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_forms(home, name, tmp_path):  # noqa: F811
     repo = Repository(home / "repo")
@@ -145,8 +152,8 @@ def test_forms(home, name, tmp_path):  # noqa: F811
     write(repo, {**files, "dvc.yaml": pipeline})
     reports(repo)
     make(repo)
+    assert dvc(repo, "commit", "-f")[0] == 0 or name in REFUSED, shown(repo)
     repo.commit()
-    dvc(repo, "commit", "-f")
     targets = sorted(make(repo))[:2] + [n for n in ("s", "each", "each@a", "dvc.yaml") if n in pipeline or n == "dvc.yaml"]
     reports(repo, *targets)
     checkouts(repo, tmp_path / "copy")
@@ -228,7 +235,7 @@ def valid_pipeline(rng, repo):
     """One that DVC takes, most of the time."""
     for _ in range(12):
         write(repo, {"dvc.yaml": random_pipeline(rng)})
-        if dvc(repo, "status", "--json")[0] == 0:
+        if repo.run("status").returncode == 0:
             return
 
 
@@ -241,8 +248,9 @@ def test_random(home, seed, tmp_path):  # noqa: F811
     for step in range(4):
         make(repo)
         if step == 0 or rng.random() < 0.3:
-            dvc(repo, "commit", "-f")
-            repo.commit()
+            dvc(repo, "commit", "-f")  # (where a parameter is missing, it does not)
+            repo.git("add", "-A")
+            repo.git("commit", "-qm", ".", "--allow-empty")
         same(repo, "status", "--json")
         kind = rng.choice(["params", "params", "other", "pipeline", "lose", "json", "lock", "edit"])
         if kind == "params":
