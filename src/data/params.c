@@ -36,8 +36,10 @@ int param_file_parse(const value **out, arena *a, const char *name, const char *
   suffix = suffix && suffix != path_name(name) ? suffix : "";
   if (strcasecmp(suffix, ".json") == 0)
     code = value_from_json(out, a, bytes, n, name);
-  else if (strcasecmp(suffix, ".toml") == 0 || strcasecmp(suffix, ".py") == 0)
-    code = error_set(OPIS_EUNSUPPORTED, "%s: opis does not read such files", name);
+  else if (strcasecmp(suffix, ".toml") == 0)
+    code = value_from_toml(out, a, bytes, n, name);
+  else if (strcasecmp(suffix, ".py") == 0)
+    code = value_from_python(out, a, bytes, n, name);
   else {
     code = yaml_parse(&root, bytes, n, name);
     if (code == 0)

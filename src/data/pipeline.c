@@ -307,13 +307,13 @@ static int list_foreach(loop *l, const value *written)
 }
 
 /* The values of one key of a matrix: a list's, a mapping's keys, a string's characters. */
-static int list_axis(value **out, const pipeline *p, const value *v)
+static int list_axis(value **out, const pipeline *p, const value *v, const value *written)
 {
   int code = 0;
   *out = value_new(p->memory, VALUE_LIST);
   if (!*out)
     return OPIS_ENOMEM;
-  if (v->kind == VALUE_STRING)
+  if (v->kind == VALUE_STRING && !template_is_whole(written))
     for (size_t i = 0, n; i < v->n && code == 0; i += n) {
       n = utf8_sequence(v->text + i, v->n - i);
       n = n ? n : 1;
@@ -361,7 +361,7 @@ static int list_matrix(loop *l, const value *written)
   if (code == 0)
     code = template_resolve(&all, &p->scope, written, NULL);
   for (size_t i = 0; code == 0 && i < all->n; i += 2) {
-    code = list_axis(&axis, p, all->items[i + 1]);
+    code = list_axis(&axis, p, all->items[i + 1], written->items[i + 1]);
     if (code == 0)
       code = value_put(p->memory, axes, all->items[i], axis);
     empty |= code == 0 && axis->n == 0;
@@ -385,6 +385,8 @@ static int list_matrix(loop *l, const value *written)
 /* "a@b" is what a loop "a" makes of "b", and can be nothing else. */
 static int check_name(const pipeline *p, const char *name)
 {
+  if (!*name)
+    return error_set(OPIS_EINVALID, "%s: stages: an item of a loop has no name; give it one", p->rel);
   return strchr(name, '@') ? error_set(OPIS_EINVALID, "%s: stages: '%s' has an @ in it, which sets names of stages apart from items of loops; name it otherwise", p->rel, name) : 0;
 }
 

@@ -428,6 +428,13 @@ static void take_escapes_out(strbuf *b)
   b->n = n;
 }
 
+bool template_is_whole(const value *v)
+{
+  const char *inner;
+  size_t n;
+  return v->kind == VALUE_STRING && next_expression(v->text, v->text, &inner, &n) == v->text && !inner[n + 1];
+}
+
 static int resolve_string(const value **out, const template_scope *s, const value *v, const char *key)
 {
   const char *inner, *p = v->text, *from = p;
@@ -437,7 +444,8 @@ static int resolve_string(const value **out, const template_scope *s, const valu
   *out = v;
   if (!strstr(p, "${"))
     return 0;
-  if (next_expression(p, p, &inner, &n) == p && p[n + 3] == '\0') {
+  if (template_is_whole(v)) {
+    next_expression(p, p, &inner, &n);
     code = look_up(out, s, inner, n);
     if (code == 0)
       code = check_type(*out, key);

@@ -26,6 +26,7 @@ int template_load(template_scope *s, const value *vars, const char *folder, bool
 /* Replaces ${…} in all strings of v. key: what of a stage it is: "cmd" takes dicts as options; others take numbers, strings and truth values; NULL takes everything. *out may share with v and the scope. */
 int template_resolve(const value **out, const template_scope *s, const value *v, const char *key);
 int template_check(const value *v);      /* the expressions in all strings of v are well-formed */
+bool template_is_whole(const value *v);  /* it is one ${…} and nothing else */
 bool template_is_used(const value *v);   /* there is a ${…} in it */
 void template_put(strbuf *b, const value *v); /* as ${…} inside of a string puts it, and as loops name stages: not of dicts */
 

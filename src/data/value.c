@@ -70,7 +70,7 @@ value *value_digits(arena *a, const char *digits, size_t n, unsigned base, bool 
   bool large = false;
   for (size_t i = 0; i < n && !large; i++) {
     unsigned d = digit_of(digits[i]);
-    large = small > (INT64_MAX - d) / base;
+    large = small > ((uint64_t)INT64_MAX - d) / base;
     small = large ? small : small * base + d;
   }
   if (!large)

@@ -58,5 +58,8 @@ void value_put_character(strbuf *b, uint32_t c);       /* as UTF-8, half a pair 
 int value_from_yaml(const value **out, arena *a, const yaml_node *node, const char *what); /* as ruamel.yaml's safe loader; no node: null */
 int value_scalar(const value **out, arena *a, const yaml_node *node, const char *what);
 int value_from_json(const value **out, arena *a, const char *s, size_t n, const char *what); /* as Python's json */
+int value_from_toml(const value **out, arena *a, const char *s, size_t n, const char *what);
+int value_from_python(const value **out, arena *a, const char *s, size_t n, const char *what); /* what is assigned as a literal; nothing is run */
+bool value_moment(const value **out, arena *a, const char *s); /* "2024-05-06", "2024-05-06T07:08:09+02:00": false: it is no such text; *out NULL: no memory */
 
 #endif

@@ -119,7 +119,7 @@ static const value *number(arena *a, const char *word)
 }
 
 /* "2024-05-06", "2024-5-6 7:08:09.1 +2:00": a date, or a moment in UTC. */
-static bool moment(const value **out, arena *a, const char *s)
+bool value_moment(const value **out, arena *a, const char *s)
 {
   int year, month, day, hour, minute, second, end = 0, zone_hour = 0, zone_minute = 0;
   char text[64], sign = '+';
@@ -142,8 +142,8 @@ static bool moment(const value **out, arena *a, const char *s)
     for (unsigned unit = 100000; digit(*++p); unit /= 10)
       micros += (unsigned)(*p - '0') * unit;
   p = many(p, " \t");
-  bool zone = *p == '+' || *p == '-' || *p == 'Z';
-  if (*p == 'Z')
+  bool zone = *p == '+' || *p == '-' || *p == 'Z' || *p == 'z';
+  if (*p == 'Z' || *p == 'z')
     p++;
   else if (zone) {
     sign = *p++;
@@ -174,7 +174,7 @@ int value_scalar(const value **out, arena *a, const yaml_node *node, const char 
     if (node->length > LONGEST_NUMBER)
       return error_set(OPIS_ELIMIT, "%s: a number of %zu digits", what, node->length);
     *out = number(a, word);
-  } else if (!special || !digit(*word) || !moment(out, a, word))
+  } else if (!special || !digit(*word) || !value_moment(out, a, word))
     *out = value_string(a, node->text, node->length);
   return *out ? 0 : OPIS_ENOMEM;
 }

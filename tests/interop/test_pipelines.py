@@ -90,6 +90,95 @@ def reports(repo, *targets):
     same(repo, "diff", "--json")
 
 
+TOML = r"""# a comment
+title = "TOML \u00e9 \"x\" \t"
+'quoted key' = 'C:\x'
+dotted.a."b c" = 1_000
+n = [1, -2, +3, 0x1F, 0o17, 0b11, 1.5, -0.5e-3, 6.02e+23, inf, -inf, 1e5]
+big = 99999999999999999999
+t = true
+many = @@@
+one\
+   two
+"three" @@@
+raw = '''
+a\b'c'''
+inline = { a = 1, b.c = [ "x", { d = 2 } ] }
+[table]
+x = 1 # behind
+[table.sub."q.r"]
+y = 2
+[[items]]
+name = "a"
+[[items]]
+name = "b"
+[items.inner]
+z = [
+  1, # one
+  2,
+]
+""".replace("@@@", '"""')
+PYTHON = r'''"""A docstring: with = signs
+x = 5
+"""
+import os, sys
+from a import (b,
+    c)
+lr = 0.1
+n: int = 3
+hexa = 0x1F; octal = 0o17; many = 1_000
+neg = -5
+big = 123456789012345678901234567890
+flt = 1e-3
+s = 'it\'s' "joined" \
+    r'\raw'
+u = "\u00e9\x41\n"
+triple = """a
+b"""
+t = True; f = False; z = None
+tup = (1, "a", 2.5)
+bare = 1, 2
+one = (7)
+lst = [1, [2, 3], {'k': 'v'},]
+d = {
+    'a': 1,  # comment
+    "b": {"c": [True]},
+}
+calc = 1 + 2
+call = f(x=3)
+a = b = 4
+p, q = 1, 2
+aug = 1
+aug += 1
+cond = 1 if lr else 2
+if lr:
+    hidden = 1
+else: hidden = 2
+for i in range(3): loop = i
+def func(x=1):
+    inner = 3
+class Train(Base, metaclass=M):
+    """doc"""
+    EPOCHS = 70
+    layers: list = [1,
+        2]
+    @property
+    def prop(self): return 5
+    def method(self):
+        self.no = 1
+    class Deep:
+        v = 'deep'
+
+    def __init__(self, a: int = 5, b={'x': 1}):
+        self.layers2 = 5
+        self.sum = 1 + 2
+        local = 3
+        self.typed: float = 1.5
+        if a:
+            self.hidden = 1
+AFTER = "end"
+class Short: x = 1; y = 2
+'''
 TABLE = {
     "command": ({"params.yaml": "lr: 0.1\n"}, "stages: {train: {cmd: 'train ${lr}', outs: [m]}}", [{"params.yaml": "lr: 0.2\n"}, {"params.yaml": "lr: 0.10\n"}, {"params.yaml": "l: 1\n"}, {"params.yaml": None}]),
     "foreach list": ({}, "stages: {each: {foreach: [a, b], do: {cmd: 'x ${item}', outs: ['f-${item}']}}}",
@@ -137,6 +226,10 @@ TABLE = {
                                                                                "stages: {s: {foreach: abc, do: {cmd: x}}}", "stages: {a@b: {cmd: x}}", "stages: {a: {foreach: [x@y], do: {cmd: x}}}", "stages: {s: {cmd: x, outs: o}}", "stages: {s: {cmd: x, outs: [3]}}", "stages: {s: {cmd: x, deps: i}}",
                                                                                "vars: {a: 1}\nstages: {}", "vars: [3]\nstages: {}", "stages: {s: {cmd: 3}}", "stages: {s: {cmd: }}", "stages: {s: {cmd: x, wdir: 3}}", "stages: {s: {cmd: x, params: a}}", "stages: {s: {cmd: x, params: [3]}}", "stages: {s: {cmd: x, params: [{p: x}]}}",
                                                                                "stages: {s: {matrix: [a], cmd: x}}", "stages: {s: {matrix: {a: 3}, cmd: x}}", "stages: {s: {foreach: [1], do: {vars: [{item: 1}], cmd: x}}}", "stages: {s: {cmd: x, frozen: 1}}", "stages: {s: {cmd: x, outs: [{o: 3}]}}", "stages: {s: {cmd: x, outs: [{o: {cache: 3}}]}}")]),
+    "toml": ({"p.toml": TOML}, "vars: ['p.toml:n,title']\nstages: {s: {cmd: 'x ${title} ${n[3]} ${n[9]}', params: [{p.toml: }], outs: [o]}, t: {cmd: x, params: [{p.toml: [table.x, items.1.inner.z, many, raw, inline, big]}]}}",
+             [{"p.toml": TOML.replace("z = [", "z = [ 7,").replace("1_000", "1_001").replace("1.5", "1.25")}, {"p.toml": "a = \n"}, {"p.toml": "a = 1\na = 2\n"}, {"p.toml": ""}, {"p.toml": "n = [1]\ntitle = {}\n"}]),
+    "python": ({"p.py": PYTHON}, "vars: ['p.py:lr,Train,s']\nstages: {s: {cmd: 'x ${lr} ${Train.EPOCHS} ${s}', params: [{p.py: }], outs: [o]}, t: {cmd: x, params: [{p.py: [Train.layers, Train.Deep.v, d.b, tup]}]}}",
+               [{"p.py": PYTHON.replace("0.1", "0.2").replace("'deep'", "'deeper'").replace("(1, ", "(2, ")}, {"p.py": PYTHON.replace("    EPOCHS = 70\n", "")}, {"p.py": "lr = 1\ns = 's'\nclass Train:\n\tEPOCHS = 5"}, {"p.py": ""}]),
     "dates": ({"params.yaml": "d: 2024-01-02\nt: 2024-01-02 03:04:05\na: 1\n", "p.yaml": "d: 2024-01-02\nt: 2024-01-02T03:04:05.6+02:00\nl: [2024-01-02]\n"}, "stages: {s: {cmd: x, outs: [o]}}", [{"params.yaml": None}, {"dvc.yaml": "stages: {s: {cmd: x, params: [{p.yaml: [d, t, l]}], outs: [o]}}"}]),
     "merge keys": ({"params.yaml": "base: &b {x: 1, y: 2}\nmine: {<<: *b, y: 3, z: 4}\nboth: {<<: [{p: 1}, {p: 2, q: 3}]}\n"}, "stages: {s: {cmd: 'x ${mine} ${both}', outs: [o], params: [mine.x, mine, both]}}", [{"params.yaml": "base: &b {x: 1, y: 2}\nmine: {<<: *b, x: 2}\nboth: {}\n"}]),
 }
