@@ -348,7 +348,7 @@ static void put_quoted(strbuf *b, const char *s, size_t n)
   for (size_t i = 0, k; i < n; i += k) {
     const char *short_form = s[i] ? strchr(from, s[i]) : NULL;
     k = utf8_sequence(s + i, n - i);
-    k = k ? k : 1;
+    k = k ? k : (unsigned char)s[i] == 0xED && i + 2 < n ? 3 : 1; /* half a pair of surrogates */
     uint32_t c = decode(s + i, k);
     if (short_form)
       strbuf_printf(b, "\\%c", to[short_form - from]);

@@ -255,7 +255,7 @@ static int read_sign(python *p, const value **out, bool open, int depth)
 {
   bool negative = *p->s++ == '-';
   skip_space(p, open);
-  int code = read_literal(p, out, open, depth + 1);
+  int code = *p->s == '+' || *p->s == '-' ? 1 : read_literal(p, out, open, depth + 1);
   const value *v = *out;
   if (code)
     return code;
@@ -403,6 +403,7 @@ static size_t next_line(python *p)
 {
   for (;;) {
     size_t column = column_of(&p->s);
+    skip_space(p, false);
     skip_comment(p);
     if (*p->s == '\r' && p->s[1] == '\n')
       p->s++;

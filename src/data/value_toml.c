@@ -139,6 +139,8 @@ static int inline_table(toml *t, const value **out, int depth)
   value *v = value_new(t->a, VALUE_DICT);
   int code = v ? 0 : OPIS_ENOMEM;
   *out = v;
+  if (v)
+    v->truth = true;
   t->s++;
   space(t);
   if (take(t, "}"))
@@ -296,7 +298,10 @@ static int path(toml *t, value **table, const value **name)
 static int pair(toml *t, value *table, int depth)
 {
   const value *name, *v;
+  value *above = table;
   int code = path(t, &table, &name);
+  if (table != above)
+    table->truth = true;
   if (code == 0 && !take(t, "="))
     code = broken(t);
   space(t);
@@ -307,7 +312,8 @@ static int pair(toml *t, value *table, int depth)
   return code == 0 ? value_put(t->a, table, name, v) : code;
 }
 
-/* "[a.b]" and "[[a.b]]": *table is what the lines below it fill. */
+/* Tables that are complete have `truth` set: no heading adds to them.
+ * "[a.b]" and "[[a.b]]": *table is what the lines below it fill. */
 static int heading(toml *t, value *root, value **table)
 {
   const value *name;
@@ -318,8 +324,15 @@ static int heading(toml *t, value *root, value **table)
   int code = path(t, table, &name);
   if (code == 0 && !take(t, many ? "]]" : "]"))
     code = broken(t);
+  if (code == 0 && !many) {
+    bool there = value_find(*table, name) != NULL;
+    code = step(t, table, name);
+    if (code == 0 && there && (*table)->truth) /* each table has one heading */
+      code = broken(t);
+    (*table)->truth = true;
+  }
   if (code < 0 || !many)
-    return code < 0 ? code : step(t, table, name);
+    return code;
   value *list = (value *)(uintptr_t)value_find(*table, name), *item = value_new(t->a, VALUE_DICT);
   if (!list && (!(list = value_new(t->a, VALUE_LIST)) || value_put(t->a, *table, name, list) < 0))
     return OPIS_ENOMEM;

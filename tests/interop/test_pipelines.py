@@ -5,13 +5,14 @@ import os
 import pathlib
 import random
 import shutil
+import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "data"))
-from conftest import Repository  # noqa: E402
+from conftest import OPIS, Repository  # noqa: E402
 from test_data import dvc, home  # noqa: E402, F401
 
 FIRST = int(os.environ.get("OPIS_INTEROP_FIRST", 0))
@@ -373,3 +374,51 @@ def test_random(home, seed, tmp_path):  # noqa: F811
             same(repo, "status", target.split("@")[0])
     same(repo, "list", ".", "-R", "--dvc-only", "--json")
     same(repo, "diff", "--json")
+
+
+# ---- parameter files ----
+
+PROBE = pathlib.Path(OPIS).parent / "tests/unit/data/value_probe"
+WORDS = {
+    "a.yaml": ["a", "b: ", "- ", "\n", "  ", "1", "0x1F", "1_0", "'q'", '"\\u00e9"', "[1, ", "]", "{", "}", "&x ", "*x", "<<: ", "~", ".5e-3", "1e3", "0.1", "# c", ": ", "| \n  t", "é", "-.inf", "true", "0o7", "_1", "1.", "._", "-_", "+1.e+1", "1__2", "0b", "-0", ".e5", "=", "? "],
+    "a.json": ["{", "}", "[", "]", ",", ":", '"a"', '"b": ', "1", "-0", "1.5e3", "true", "null", "NaN", "-Infinity", " ", "\n", '"\\ud83d\\ude00"', '"\\ud83d"', "01", "1.", ".5", "99999999999999999999", "1e400", '"\t"', "\\"],
+    "a.toml": ["a = ", "b.c = ", "1", "\n", "[t]\n", "[[u]]\n", "[a.d]\n", '"s"', "'l'", '"""m"""', "0x1_F", "1_000", "+1", "1.5", "[1, 2]", "{ x = 1 }", "inf", "true", "# c\n", '"\\n\\u00e9"', "\"k\" = ", "01", "1.", "_1", ",", "]", "= ", "-nan", "1e5"],
+    "a.py": ["a = ", "b: int = ", "1", "\n", "    ", "class C:\n", "def __init__(self):\n", "self.x = ", "'s'", '"t"', "[1, ", "]", "(1, ", ")", "{'k': ", "}", "None", "-", "2.5", "f()", " + ", "if a:\n", "else:", "# c\n", "; ", "'''m\n'''", "r'\\n'", "x", ", ", " = ", "\\\n", "True", "0x1F"],
+}
+
+
+def plain(value):
+    """Without keys that are no strings, whose order in JSON is that of numbers."""
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and plain(v) for k, v in value.items())
+    return all(map(plain, value)) if isinstance(value, (list, tuple)) else True
+
+
+def python_says(parse, text, name):
+    try:
+        value = parse(text, name)
+    except Exception:
+        return "broken"
+    try:
+        return json.dumps(value, sort_keys=True) if plain(value) else None
+    except TypeError:
+        return None  # sets, bytes, dates
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_readers(home, name):  # noqa: F811
+    """Words in random order: what Python's readers take of them, opis takes as the same; where they stop, it stops, but for Python, whose grammar it does not know, and YAML, where parsers differ."""
+    from dvc.utils.serialize import PARSERS
+
+    rng = random.Random(FIRST)
+    texts = ["".join(rng.choice(WORDS[name]) for _ in range(rng.randint(1, 9))) for _ in range(200 * len(SEEDS))]
+    texts += {"a.toml": [TOML], "a.py": [PYTHON]}.get(name, [])
+    answers = subprocess.run([PROBE], input=json.dumps([[name, t] for t in texts]).encode(), stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+    read = 0
+    for text, answer in zip(texts, answers, strict=True):
+        wanted = python_says(PARSERS[pathlib.Path(name).suffix], text, name)
+        if wanted is None or answer == "unsupported" or (wanted == "broken" and name == "a.py") or ("broken" in (wanted, answer) and name == "a.yaml"):
+            continue
+        read += wanted not in ("broken", "{}")
+        assert answer == wanted, f"{text!r}: opis {answer}, Python {wanted}"
+    assert read > 0
