@@ -328,14 +328,15 @@ static int json_string(json_reader *r, const value **out)
     } else {
       const char *found = r->s + 1 < r->end && r->s[1] ? strchr(from, r->s[1]) : NULL;
       good = found != NULL;
-      if (good)
+      if (good) {
         strbuf_putc(&b, to[found - from]);
-      r->s += 2;
+        r->s += 2;
+      }
     }
   }
   int code = good && r->s < r->end ? strbuf_check(&b) : json_broken(r);
-  r->s++;
   if (code == 0) {
+    r->s++;
     *out = value_string(r->a, b.s ? b.s : "", b.n);
     code = *out ? 0 : OPIS_ENOMEM;
   } else if (code == OPIS_ENOMEM)
