@@ -108,8 +108,9 @@ int data_checkout(changes *c, repo *r, char *const *names, int n, const checkout
   if (code == 0 && c->n_failed && !o->allow_missing)
     code = error_set(OPIS_ENOTFOUND, "%zu of the files to check out are not in the cache; 'opis data pull' brings them from the remote", c->n_failed);
   if (code == 0 && n_unrecorded && !o->allow_missing)
-    code = error_set(OPIS_ENOTFOUND, "%s%s: nothing is recorded of it that could be put into place; run the stage, record what is there (dvc commit, opis data add), or use --allow-missing",
-      unrecorded, n_unrecorded > 1 ? " and others" : "");
+    code = error_set(OPIS_ENOTFOUND,
+      "%s%s: nothing is recorded of it that could be put into place; run the stage, record what is there (dvc commit, opis data add), or use --allow-missing", unrecorded,
+      n_unrecorded > 1 ? " and others" : "");
   return code;
 }
 

@@ -96,8 +96,8 @@ static int merge_files(value **out, arena *a, const value *list, const char *wha
   for (size_t i = 0; i < list->n && code == 0; i++)
     if (list->items[i]->kind == VALUE_DICT)
       VALUE_EACH(list->items[i], k)
-        if (code == 0 && !value_true(list->items[i]->items[k + 1]))
-          code = value_put(a, whole, list->items[i]->items[k], normal);
+  if (code == 0 && !value_true(list->items[i]->items[k + 1]))
+    code = value_put(a, whole, list->items[i]->items[k], normal);
   for (size_t i = 0; i < list->n && code == 0; i++) {
     const value *item = list->items[i];
     if (item->kind == VALUE_STRING) {

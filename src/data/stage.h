@@ -48,17 +48,17 @@ struct stage {
 typedef struct stages {
   stage **items;
   size_t n;
-  arena memory;           /* of what stages of dvc.yaml take from parameter files */
+  arena memory;       /* of what stages of dvc.yaml take from parameter files */
   struct empty_name { /* what can be named though there may be no stage of it: pipeline files, and loops that go through nothing */
     char *file, *name;
-  } *empty;
+  } * empty;
   size_t n_empty;
-  bool lazy;              /* what cannot be read is noted in `broken` */
+  bool lazy; /* what cannot be read is noted in `broken` */
   struct broken_stage {
     char *file, *name; /* name: NULL: all of the file, "": nothing that could be named */
     char *why;
     int code;
-  } *broken;
+  } * broken;
   size_t n_broken;
   map outs, above, files; /* outputs by their paths; by the folders above them (one of several); stages by their files (the first) */
 } stages;                 /* all zero: empty */
@@ -75,8 +75,8 @@ int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t 
 void stage_free(stage *s);
 void stages_free(stages *set);
 int stages_note_broken(stages *set, const char *file, const char *name, int code); /* with the present error message; 0 in a lazy set, else code */
-int stages_note_empty(stages *set, const char *file, const char *name); /* name NULL: the file itself */
-int stages_append(stages *set, stage *s); /* takes it over, also when it fails */
+int stages_note_empty(stages *set, const char *file, const char *name);            /* name NULL: the file itself */
+int stages_append(stages *set, stage *s);                                          /* takes it over, also when it fails */
 
 /* All of the work tree's, or (revision: 40 digits) of a commit's. Sorted as found. Outputs that overlap are an error, as with DVC. */
 int stages_load(stages *set, repo *r);
@@ -124,7 +124,7 @@ typedef struct targets {
   struct bare_stage { /* stages without outputs that were named */
     stage *stage;
     size_t before; /* the item that comes next */
-  } *bare;
+  } * bare;
   size_t n_bare;
 } targets;
 int targets_collect(targets *t, repo *r, const stages *set, char *const *names, int n, bool recursive, bool with_deps);

@@ -151,8 +151,8 @@ static size_t place_of(const value *dict, const value *key)
     return at ? at - 1 : SIZE_MAX;
   }
   VALUE_EACH(dict, i)
-    if (value_same(dict->items[i], key))
-      return i;
+  if (value_same(dict->items[i], key))
+    return i;
   return SIZE_MAX;
 }
 
@@ -163,7 +163,7 @@ static int index_keys(arena *a, value *dict)
   if (!dict->slots)
     return OPIS_ENOMEM;
   VALUE_EACH(dict, i)
-    *slot(dict, dict->items[i]) = (uint32_t)i + 1;
+  *slot(dict, dict->items[i]) = (uint32_t)i + 1;
   return 0;
 }
 
@@ -380,7 +380,7 @@ static void put_dict(strbuf *b, const value *v)
     return;
   }
   VALUE_EACH(v, i)
-    pairs[i / 2] = &v->items[i];
+  pairs[i / 2] = &v->items[i];
   qsort(pairs, v->n / 2, sizeof *pairs, by_key);
   strbuf_putc(b, '{');
   for (size_t i = 0; i < v->n / 2; i++) {

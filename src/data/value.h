@@ -16,9 +16,9 @@ typedef enum value_kind { VALUE_NULL, VALUE_BOOL, VALUE_INT, VALUE_LARGE, VALUE_
 typedef struct value value;
 struct value {
   value_kind kind;
-  bool truth;     /* of VALUE_BOOL */
-  size_t n;       /* a string's bytes; items of a list, a tuple or a dict, whose keys and values take turns */
-  size_t room;    /* items that there is memory for */
+  bool truth;      /* of VALUE_BOOL */
+  size_t n;        /* a string's bytes; items of a list, a tuple or a dict, whose keys and values take turns */
+  size_t room;     /* items that there is memory for */
   uint32_t *slots; /* of a large dict: where its keys are, by their hashes */
   size_t n_slots;
   union {
@@ -52,7 +52,7 @@ const char *value_type(const value *v);               /* "string", "list", for m
 void value_put_text(strbuf *b, const value *v);       /* as str(v); of lists and dicts as JSON */
 void value_put_json(strbuf *b, const value *v);       /* as json.dumps(v, sort_keys=True) */
 
-void value_put_character(strbuf *b, uint32_t c);       /* as UTF-8, half a pair of surrogates in its three bytes */
+void value_put_character(strbuf *b, uint32_t c); /* as UTF-8, half a pair of surrogates in its three bytes */
 
 /* Readers. `what` names the text in errors: OPIS_EFORMAT for what Python's reader refuses, too, OPIS_EUNSUPPORTED for what only opis does not read, OPIS_ELIMIT. */
 int value_from_yaml(const value **out, arena *a, const yaml_node *node, const char *what); /* as ruamel.yaml's safe loader; no node: null */
