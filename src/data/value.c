@@ -238,7 +238,7 @@ static bool same_number(const value *a, const value *b)
     return whole(a) == whole(b);
   double real = a->kind == VALUE_FLOAT ? a->real : b->real;
   int64_t n = whole(a->kind == VALUE_FLOAT ? b : a);
-  return real >= -0x1p63 && real < 0x1p63 && real == floor(real) && (int64_t)real == n;
+  return fabs(real) < 9223372036854775808.0 && real == floor(real) && (int64_t)real == n;
 }
 
 static bool same_items(const value *a, const value *b)
@@ -352,12 +352,10 @@ static void put_quoted(strbuf *b, const char *s, size_t n)
     uint32_t c = decode(s + i, k);
     if (short_form)
       strbuf_printf(b, "\\%c", to[short_form - from]);
-    else if (c >= 0x20 && c < 0x7F)
+    else if (c >= 0x20 && c <= 0x7F)
       strbuf_putc(b, s[i]);
     else if (c >= 0x10000)
       strbuf_printf(b, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
-    else if (c == 0x7F)
-      strbuf_putc(b, s[i]);
     else
       strbuf_printf(b, "\\u%04" PRIx32, c);
   }
