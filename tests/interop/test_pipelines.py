@@ -257,6 +257,40 @@ def test_forms(home, name, tmp_path):  # noqa: F811
     checkouts(repo, tmp_path / "copy")
 
 
+def test_targets(home):  # noqa: F811
+    """Stages by name, by their loop, by their file and with what they depend on, from the root and from a folder in it."""
+    repo = Repository(home / "repo")
+    write(repo, {"params.yaml": "k: 1\n", "sub/params.yaml": "k: 2\n", "o-x": "1", "o-y": "2", "sub/p": "3", "q": "4",
+                 "dvc.yaml": "stages: {a: {foreach: [x, y], do: {cmd: 'c ${item}', params: [k], outs: ['o-${item}']}}, b: {cmd: z, deps: [o-x], params: [{sub/params.yaml: [k]}]}, c: {cmd: z, deps: [q]}}\n",
+                 "sub/dvc.yaml": "stages: {a: {cmd: 'c ${k}', deps: [../o-y], params: [k, {../params.yaml: }], outs: [p]}}\n"})
+    inside = Repository(repo.path / "sub", init=False)
+    for _ in range(2):
+        for args in ([], ["-d", "b"], ["a"], ["a@x"], ["a@z"], ["sub/dvc.yaml:a"], ["-R", "."], ["dvc.yaml"], ["b", "a"], ["nope"], ["-d", "sub/dvc.yaml:a"]):
+            same(repo, "status", "--json", *args)
+        for args in ([], ["a"], ["-d", "a"], ["../dvc.yaml:a"], ["-R", "."], ["dvc.yaml"], ["p"], ["b"]):
+            same(inside, "status", "--json", *args)
+        same(inside, "status")
+        assert dvc(repo, "commit", "-f")[0] == 0
+        write(repo, {"params.yaml": "k: 3\n", "sub/params.yaml": "k: 4\n", "o-y": "5"})
+
+
+HELD_UP = [["status"], ["status", "data.dvc"], ["status", "data"], ["status", "good"], ["status", "bad"], ["status", "each"], ["status", "each@a"], ["status", "dvc.yaml"], ["status", "dvc.yaml:good"], ["status", "-d", "good"], ["status", "-R", "."],
+           ["fetch"], ["fetch", "data.dvc"], ["fetch", "good"], ["push"], ["push", "data.dvc"], ["checkout"], ["checkout", "data"], ["list", "."], ["gc", "-w", "-f"], ["diff", "HEAD"], ["add", "data"], ["commit", "-f", "data.dvc"], ["move", "data", "other"], ["status", "-c"]]
+
+
+def test_mistakes_hold_up_the_same(home):  # noqa: F811
+    repo = Repository(home / "repo")
+    repo.ok("remote", "add", "-d", "store", str(home / "store"))
+    write(repo, {"data": "1"})
+    repo.ok("add", "data")
+    repo.ok("push")
+    write(repo, {"data": "2", "dvc.yaml": "stages: {bad: {cmd: '${no}', outs: [o]}, good: {cmd: x, deps: [data]}, each: {foreach: [a], do: {cmd: '${no}'}}}"})
+    repo.commit()
+    for args in HELD_UP:
+        mine, (status, _) = repo.run(*args), dvc(repo, *args)
+        assert (mine.returncode == 0) == (status == 0), (args, mine.stderr, status)
+
+
 # ---- random ----
 
 SCALARS = ["1", "2", "0x1F", "1_000", "1e3", "1.0", "1.50", "-0.5", ".inf", "true", "false", "~", "abc", "'1'", "'a b'", "\"it's\"", "é", "2e-7", "12345678901234567890123", "'${x}'", "'\\${x}'", "''", "x-y", "1.0e+20"]
