@@ -257,8 +257,11 @@ bool value_same(const value *a, const value *b)
 {
   if (is_number(a) && is_number(b))
     return same_number(a, b);
-  if (a->kind == VALUE_LARGE && b->kind == VALUE_FLOAT)
-    return strtod(a->text, NULL) == b->real;
+  if (a->kind == VALUE_LARGE && b->kind == VALUE_FLOAT) {
+    char digits[320]; /* all of them */
+    snprintf(digits, sizeof digits, "%.0f", b->real);
+    return b->real == floor(b->real) && strcmp(digits, a->text) == 0;
+  }
   if (a->kind == VALUE_FLOAT && b->kind == VALUE_LARGE)
     return value_same(b, a);
   if (a->kind != b->kind)

@@ -373,12 +373,14 @@ def test_random(home, seed, tmp_path):  # noqa: F811
     repo = Repository(home / "repo")
     write(repo, {"params.yaml": random_params(rng), "other.yaml": random_params(rng), "p.json": '{"a": 1, "b": [1.0, "x"]}', "in": "1"})
     valid_pipeline(rng, repo)
+    commits = 0
     for step in range(4):
         make(repo)
         if step == 0 or rng.random() < 0.3:
             dvc(repo, "commit", "-f")  # (where a parameter is missing, it does not)
             repo.git("add", "-A")
             repo.git("commit", "-qm", ".", "--allow-empty")
+            commits += 1
         same(repo, "status", "--json")
         kind = rng.choice(["params", "params", "other", "pipeline", "lose", "json", "lock", "edit"])
         if kind == "params":
@@ -408,6 +410,9 @@ def test_random(home, seed, tmp_path):  # noqa: F811
             same(repo, "status", target.split("@")[0])
     same(repo, "list", ".", "-R", "--dvc-only", "--json")
     same(repo, "diff", "--json")
+    if commits > 1:  # what templates were then
+        same(repo, "diff", "--json", "HEAD~1", "HEAD")
+        same(repo, "list", ".", "-R", "--dvc-only", "--json", "--rev", "HEAD~1")
 
 
 # ---- parameter files ----
