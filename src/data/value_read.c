@@ -258,7 +258,7 @@ int value_from_yaml(const value **out, arena *a, const yaml_node *node, const ch
   return *out ? 0 : OPIS_ENOMEM;
 }
 
-/* ---- JSON ---- */
+/* ---- JSON: not by jansson, which refuses what Python writes (NaN, integers beyond 64 bits, halves of surrogates) ---- */
 
 typedef struct json_reader {
   arena *a;
