@@ -144,10 +144,6 @@ int stage_params_parse(stage_params **out, size_t *n, arena *a, const value *lis
     const yaml_node *known = yaml_get(locked, p->written);
     if (known && (code = value_from_yaml(&p->locked, a, known, what)) < 0)
       return code;
-    if (p->locked && p->locked->kind == VALUE_NULL)
-      p->locked = NULL;
-    else if (p->locked && p->locked->kind != VALUE_DICT)
-      return error_set(OPIS_EFORMAT, "%s: what dvc.lock has of '%s' is no mapping", what, p->written);
     ++*n;
   }
   return 0;

@@ -135,8 +135,7 @@ static int add_entries(const pipeline *p, stage *s, const value *body, const cha
 static const yaml_node *lock_of(const pipeline *p, const char *name)
 {
   const size_t *at = map_get(&p->locked, name, strlen(name));
-  const yaml_node *found = at ? p->locks->items[*at] : NULL;
-  return found && found->kind == YAML_MAPPING && found->n ? found : NULL;
+  return at ? p->locks->items[*at] : NULL;
 }
 
 static int compare_command(const pipeline *p, stage *s, const value *cmd, const yaml_node *locked)
@@ -466,15 +465,16 @@ static int read_stages(pipeline *p, const yaml_node *yaml)
   return code;
 }
 
-/* dvc.lock: a mapping of stages; since DVC 2 below "stages". */
 static int open_lock(pipeline *p, const yaml_node *lock)
 {
-  int code = 0;
-  p->locks = yaml_get(lock, "schema") ? yaml_get(lock, "stages") : lock;
-  if (p->locks && p->locks->kind == YAML_MAPPING)
-    for (size_t i = 0; i + 1 < p->locks->n && code == 0; i += 2)
-      if (p->locks->items[i]->kind == YAML_SCALAR)
-        code = map_put(&p->locked, p->locks->items[i]->text, p->locks->items[i]->length, i + 1);
+  int code = pipeline_check_lock(lock, p->lock_name);
+  p->locks = yaml_get(lock, "stages");
+  for (size_t i = 0; code == 0 && p->locks && i + 1 < p->locks->n; i += 2) {
+    const yaml_node *name = p->locks->items[i];
+    code = map_get(&p->locked, name->text, name->length)
+      ? error_set(OPIS_EFORMAT, "%s: stage '%s' is there twice, as after a merge; take one of them out", p->lock_name, name->text)
+      : map_put(&p->locked, name->text, name->length, i + 1);
+  }
   return code;
 }
 
@@ -487,7 +487,7 @@ int stage_parse_pipeline(stages *set, const char *rel, const char *yaml, size_t 
     code = yaml_parse(&locked, lock, lock_n, p.lock_name);
   if (code == 0)
     code = stages_note_empty(set, rel, NULL);
-  if (code == 0)
+  if (code == 0 && lock)
     code = open_lock(&p, locked);
   if (code == 0)
     code = read_stages(&p, root);

@@ -116,3 +116,50 @@ int pipeline_check_schema(const value *root, const char *what)
   }
   return code;
 }
+
+/* ---- dvc.lock ---- */
+
+static int wrong_lock(const char *what, const char *name, const char *key, const char *wanted)
+{
+  return error_set(OPIS_EFORMAT, "%s: %s%s%s: %s; take the file's last version that git has, or let DVC write it anew", what, name, *key ? "." : "", key, wanted);
+}
+
+static int check_locked_entries(const yaml_node *list, const char *what, const char *name, const char *key)
+{
+  if (list && list->kind != YAML_SEQUENCE)
+    return wrong_lock(what, name, key, "no list");
+  for (size_t i = 0; list && i < list->n; i++)
+    if (!yaml_text(list->items[i], "path"))
+      return wrong_lock(what, name, key, "an entry without a path");
+  return 0;
+}
+
+static int check_locked_stage(const yaml_node *stage, const char *what, const char *name)
+{
+  const yaml_node *cmd = yaml_get(stage, "cmd"), *params = yaml_get(stage, "params");
+  if (stage->kind != YAML_MAPPING || !cmd || cmd->kind == YAML_MAPPING)
+    return wrong_lock(what, name, "cmd", "no command");
+  int code = check_locked_entries(yaml_get(stage, "deps"), what, name, "deps");
+  if (code == 0)
+    code = check_locked_entries(yaml_get(stage, "outs"), what, name, "outs");
+  if (code == 0 && params && params->kind != YAML_MAPPING)
+    code = wrong_lock(what, name, "params", "no mapping");
+  for (size_t i = 1; code == 0 && params && i < params->n; i += 2)
+    if (params->items[i]->kind != YAML_MAPPING)
+      code = wrong_lock(what, name, "params", "a file without a mapping of its keys");
+  return code;
+}
+
+int pipeline_check_lock(const yaml_node *root, const char *what)
+{
+  const yaml_node *schema = yaml_get(root, "schema"), *stages = yaml_get(root, "stages");
+  if (!schema || schema->kind != YAML_SCALAR || schema->plain || strcmp(schema->text, "2.0") != 0)
+    return wrong_lock(what, "schema", "", "not '2.0', the only one that opis and DVC 3 know");
+  if (stages && stages->kind != YAML_MAPPING)
+    return wrong_lock(what, "stages", "", "no mapping");
+  int code = 0;
+  for (size_t i = 0; code == 0 && stages && i + 1 < stages->n; i += 2)
+    code =
+      stages->items[i]->kind == YAML_SCALAR ? check_locked_stage(stages->items[i + 1], what, stages->items[i]->text) : wrong_lock(what, "stages", "", "a name that is no string");
+  return code;
+}

@@ -205,6 +205,18 @@ def test_commits_with_a_mistake_are_skipped(repo, tmp_path):
     assert "no value" in repo.fails("gc", "-A", "-f")
 
 
+@pytest.mark.parametrize("lock, words", [
+    ("", "schema: not '2.0'"), ("schema: '3.0'\nstages: {}\n", "schema: not '2.0'"), ("schema: 2.0\nstages: {}\n", "schema: not '2.0'"), ("schema: '2.0'\nstages: {s: {cmd: x}, s: {cmd: y}}\n", "stage 's' is there twice"),
+    ("schema: '2.0'\nstages: {s: {}}\n", "s.cmd: no command"), ("schema: '2.0'\nstages: {s: {cmd: x, outs: [{md5: a}]}}\n", "s.outs: an entry without a path"), ("schema: '2.0'\nstages: {s: {cmd: x, params: {p: }}}\n", "s.params: a file without"),
+])
+def test_a_lock_that_is_not_understood(repo, lock, words):
+    """gc above all must not take for unneeded what it names."""
+    write(repo, "stages: {s: {cmd: x, outs: [o]}}")
+    repo.write({"dvc.lock": lock.encode()})
+    for args in (["status"], ["gc", "-w", "-f"]):
+        assert words in repo.fails(*args)
+
+
 def test_a_revisions_values_are_its_own(repo):
     write(repo, "stages: {s: {cmd: x, outs: ['${d}/m']}}", {"s": entry("x", "one/m")}, params_yaml="d: one\n")
     repo.commit()
