@@ -363,6 +363,15 @@ static bool line_goes_on(const strbuf *text, size_t at)
   return at < text->n && text->s[at] != '\n';
 }
 
+/* "? key": where its value ends, libyaml does not say. */
+static bool is_explicit_key(const strbuf *text, const yaml_node *key)
+{
+  size_t at = key->begin;
+  while (at > 0 && strchr(" \t", text->s[at - 1]))
+    at--;
+  return key->kind != YAML_SCALAR || (at > 0 && text->s[at - 1] == '?');
+}
+
 static int set_in(strbuf *text, const yaml_node *map, const char *key, const char *value, const char *what)
 {
   size_t i = find(map, key);
@@ -372,6 +381,8 @@ static int set_in(strbuf *text, const yaml_node *map, const char *key, const cha
     return error_set(OPIS_EUNSUPPORTED, "%s: '%s' stands in a mapping written as {…}; write it as lines", what, key);
   if (i == SIZE_MAX && (!value || map->n == 0))
     return 0;
+  if (i == SIZE_MAX && is_explicit_key(text, map->items[map->n - 2]))
+    return error_set(OPIS_EUNSUPPORTED, "%s: the last key before '%s' is written with '?'; put another one behind it", what, key);
   if ((i == SIZE_MAX || !value) && line_goes_on(text, value_end(text, map->items[i == SIZE_MAX ? map->n - 1 : i + 1])))
     return error_set(OPIS_EUNSUPPORTED, "%s: '%s' has line ends near it that only YAML knows (U+0085, U+2028 or U+2029); write it with line feeds", what, key);
   if (i == SIZE_MAX) {
