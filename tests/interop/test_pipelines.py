@@ -421,7 +421,8 @@ def test_random(home, seed, tmp_path):  # noqa: F811
                     path.unlink()
         found = same(repo, "status", "--json")
         same(repo, "status")
-        for target in rng.sample(sorted(found), min(2, len(found))) if found else []:
+        named = sorted(n for n in found if "\\" not in n) if found else []  # (which DVC takes for a slash)
+        for target in rng.sample(named, min(2, len(named))):
             same(repo, "status", "--json", target)
             same(repo, "status", target.split("@")[0])
     same(repo, "list", ".", "-R", "--dvc-only", "--json")
