@@ -1,6 +1,7 @@
 #include "data/value.h"
 
 #include "util/error.h"
+#include "util/map.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -128,11 +129,7 @@ int value_append(arena *a, value *list, const value *item)
 
 static size_t hash(const value *key)
 {
-  uint64_t h = 0xCBF29CE484222325U;
-  if (key->kind == VALUE_STRING) /* all others, which are few, together */
-    for (size_t i = 0; i < key->n; i++)
-      h = (h ^ (unsigned char)key->text[i]) * 0x100000001B3U;
-  return (size_t)(h ^ h >> 32);
+  return key->kind == VALUE_STRING ? map_hash(key->text, key->n) : 0; /* all others, which are few, together */
 }
 
 /* Where the key's slot is, or the free one where it would be. Slots count from 1: key n is items[n - 1]. */

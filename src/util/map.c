@@ -6,18 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t hash(const char *s, size_t n)
+size_t map_hash(const char *key, size_t length)
 {
   uint64_t h = 0xCBF29CE484222325U;
-  for (size_t i = 0; i < n; i++)
-    h = (h ^ (unsigned char)s[i]) * 0x100000001B3U;
+  for (size_t i = 0; i < length; i++)
+    h = (h ^ (unsigned char)key[i]) * 0x100000001B3U;
   return (size_t)(h ^ h >> 32);
 }
 
 /* The name's slot, or the free one where it would be. */
 static map_slot *find(const map *m, const char *key, size_t length)
 {
-  size_t mask = m->capacity - 1, i = hash(key, length) & mask;
+  size_t mask = m->capacity - 1, i = map_hash(key, length) & mask;
   while (m->slots[i].key && !(m->slots[i].length == length && memcmp(m->slots[i].key, key, length) == 0))
     i = (i + 1) & mask;
   return &m->slots[i];

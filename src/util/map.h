@@ -14,6 +14,7 @@ typedef struct map {
   size_t n, capacity;
 } map; /* all zero: empty */
 
+size_t map_hash(const char *key, size_t length); /* FNV-1a, 64 bits (Fowler, Noll, Vo), folded */
 /* The value of a name of so many bytes; NULL: it is not there. Valid until the next map_put. */
 size_t *map_get(const map *m, const char *key, size_t length);
 /* Puts it there, or changes its value. OPIS_ENOMEM. */
